@@ -1,0 +1,1 @@
+"""One contract suite for every engine, and what the local engine is made of."""

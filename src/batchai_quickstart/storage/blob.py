@@ -1,0 +1,355 @@
+"""Block blobs: files of a container."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+from xml.sax.saxutils import escape
+
+from batchai_quickstart.storage.blocklist import (
+    block_id,
+    chosen_blocks,
+    committed_blocks,
+    parse_block_list,
+)
+from batchai_quickstart.storage.changes import Changes
+from batchai_quickstart.storage.download import Entry, Headers, download, not_found, opened
+from batchai_quickstart.storage.protocol import (
+    Request,
+    Response,
+    StorageError,
+    check_conditions,
+    etag,
+    http_date,
+    xml_response,
+)
+from batchai_quickstart.storage.sidecar import Properties
+from batchai_quickstart.storage.staging import Block, Staging, Upload, assemble
+from batchai_quickstart.storage.store import Store
+from batchai_quickstart.storage.transfer import (
+    announced_length,
+    receive_into,
+    release,
+    small_body,
+)
+from batchai_quickstart.storage.volume import Kind, Volume, split
+
+_BLOB_LIMIT: Final = 5000 << 20
+_BLOCK_LIMIT: Final = 4000 << 20
+_CONTENT_HEADERS: Final = {
+    "x-ms-blob-content-type": "content-type",
+    "x-ms-blob-content-encoding": "content-encoding",
+    "x-ms-blob-content-language": "content-language",
+    "x-ms-blob-content-disposition": "content-disposition",
+    "x-ms-blob-cache-control": "cache-control",
+}
+_PLAIN: Final = "application/octet-stream"
+_UNLOCKED: Final = (("x-ms-lease-status", "unlocked"), ("x-ms-lease-state", "available"))
+
+
+def describe(entry: Entry) -> Headers:
+    """The headers of a blob that a file of a share does not have."""
+    created = http_date(int(entry.status.st_mtime))
+    return (
+        ("x-ms-blob-type", "BlockBlob"),
+        ("x-ms-creation-time", created),
+        ("x-ms-server-encrypted", "false"),
+        *_UNLOCKED,
+    )
+
+
+class Blobs:
+    """The operations on blobs; each takes a request and answers it.
+
+    Arguments:
+        store: where everything is.
+        changes: who waits for files.
+        staging: blocks that are not committed.
+    """
+
+    def __init__(self, store: Store, changes: Changes, staging: Staging) -> None:
+        self._store = store
+        self._changes = changes
+        self._staging = staging
+
+    async def get(self, request: Request) -> Response:
+        """Get Blob, Get Blob Properties, Get Blob Metadata."""
+        return await download(
+            request, self._store, self._changes, self._container(request), describe
+        )
+
+    async def put(self, request: Request) -> Response:
+        """Put Blob, of the type BlockBlob."""
+        volume, segments = self._container(request), split(request.path)
+        kind = request.headers.get("x-ms-blob-type")
+        if kind is None:
+            raise StorageError("MissingRequiredHeader", "x-ms-blob-type.")
+        if kind != "BlockBlob":
+            raise StorageError("NotImplemented", f"Put Blob of the type {kind}.")
+        announced_length(request, _BLOB_LIMIT)
+        self._check_write(request, volume, segments)
+        descriptor, prepared = self._store.create_staged()
+        try:
+            await receive_into(request, descriptor, 0)
+            said = _said(request, default_type=request.headers.get("content-type", _PLAIN))
+            entry = await self._publish(request, volume, segments, descriptor, prepared, said)
+        except BaseException:
+            _unlink(prepared)
+            raise
+        finally:
+            os.close(descriptor)
+        md5 = request.headers.get("content-md5")
+        return _written(201, entry, (("content-md5", md5),) if md5 else ())
+
+    async def put_block(self, request: Request) -> Response:
+        """Put Block."""
+        volume, segments = self._container(request), split(request.path)
+        block = block_id(request.query.get("blockid"))
+        length = announced_length(request, _BLOCK_LIMIT)
+        if not length:
+            raise StorageError("InvalidHeaderValue", "A block has at least one byte.")
+        self._check_overwrite(request, _blob_status(volume, segments))
+        upload = self._staging.begin(volume, request.path)
+        if len(next(iter(upload.blocks), block)) != len(block):
+            raise StorageError("InvalidBlobOrBlock", "All block ids of a blob are of one length.")
+        offset = upload.reserve(length)
+        try:
+            descriptor = os.open(upload.path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                await receive_into(request, descriptor, offset)
+            finally:
+                os.close(descriptor)
+            upload.blocks[block] = (offset, length)
+        finally:
+            upload.finish()
+        return Response(201, (("x-ms-request-server-encrypted", "false"),))
+
+    async def put_block_list(self, request: Request) -> Response:
+        """Put Block List."""
+        volume, segments = self._container(request), split(request.path)
+        listed = parse_block_list(await small_body(request, 16 << 20))
+        self._check_write(request, volume, segments)
+        upload = self._staging.get(volume, request.path)
+        base = self._base(volume, segments, request.path)
+        source = -1
+        try:
+            if upload is not None:
+                source = os.open(upload.path, os.O_RDONLY | os.O_CLOEXEC)
+            committed = committed_blocks(base[0], base[1].said.blocks) if base else {}
+            blocks = chosen_blocks(listed, upload, source, committed)
+            # From here on new blocks belong to the next upload.
+            self._staging.take(volume, request.path)
+            try:
+                said = _said(request, default_type=_PLAIN, blocks=blocks)
+                wanted = [block for _, block in blocks]
+                return await self._commit(request, volume, segments, upload, source, wanted, said)
+            finally:
+                if upload is not None:
+                    upload.close()
+        finally:
+            for descriptor in (source, base[0] if base else -1):
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+    async def _commit(
+        self,
+        request: Request,
+        volume: Volume,
+        segments: tuple[str, ...],
+        upload: Upload | None,
+        source: int,
+        wanted: list[Block],
+        said: Properties,
+    ) -> Response:
+        in_place = (
+            upload is not None
+            and not upload.writers
+            and all(block.descriptor == source for block in wanted)
+        )
+        fresh, prepared = self._store.create_staged()
+        try:
+            chosen, path = fresh, prepared
+            if await asyncio.to_thread(assemble, upload if in_place else None, fresh, wanted):
+                assert upload is not None
+                chosen, path = source, str(upload.path)
+            entry = await self._publish(request, volume, segments, chosen, path, said)
+        finally:
+            os.close(fresh)
+            _unlink(prepared)
+        return _written(201, entry)
+
+    async def block_list(self, request: Request) -> Response:
+        """Get Block List."""
+        volume, segments = self._container(request), split(request.path)
+        kind = request.query.get("blocklisttype", "committed").lower()
+        base = self._base(volume, segments, request.path)
+        upload = self._staging.get(volume, request.path)
+        if base is None and upload is None:
+            raise not_found(request)
+        headers: Headers = ()
+        committed: list[tuple[str, int]] = []
+        if base is not None:
+            descriptor, entry = base
+            os.close(descriptor)
+            committed = list(entry.said.blocks)
+            headers = (
+                ("etag", etag(entry.status)),
+                ("x-ms-blob-content-length", str(entry.status.st_size)),
+            )
+        pending = [(name, size) for name, (_, size) in upload.blocks.items()] if upload else []
+        parts = []
+        for title, blocks, kinds in (
+            ("CommittedBlocks", committed, ("committed", "all")),
+            ("UncommittedBlocks", pending, ("uncommitted", "all")),
+        ):
+            if kind in kinds:
+                inner = "".join(
+                    f"<Block><Name>{escape(name)}</Name><Size>{size}</Size></Block>"
+                    for name, size in blocks
+                )
+                parts.append(f"<{title}>{inner}</{title}>")
+        answer = xml_response(f"<BlockList>{''.join(parts)}</BlockList>")
+        return Response(200, (*answer.headers, *headers), answer.body)
+
+    async def set_metadata(self, request: Request) -> Response:
+        """Set Blob Metadata."""
+        return self._say(
+            request,
+            lambda said: Properties(said.headers, request.metadata(), said.md5, said.blocks),
+        )
+
+    async def set_properties(self, request: Request) -> Response:
+        """Set Blob Properties."""
+        asked = _said(request, default_type=_PLAIN)
+        return self._say(
+            request, lambda said: Properties(asked.headers, said.metadata, asked.md5, said.blocks)
+        )
+
+    async def delete(self, request: Request) -> Response:
+        """Delete Blob."""
+        volume, segments = self._container(request), split(request.path)
+        self._staging.drop(volume, request.path)
+        try:
+            descriptor = volume.open(segments)
+        except (FileNotFoundError, NotADirectoryError):
+            raise not_found(request) from None
+        try:
+            check_conditions(request, os.fstat(descriptor))
+            volume.unlink(segments)
+            self._store.forget(volume, request.path)
+        finally:
+            # With the last descriptor the file's blocks are freed, which takes a while.
+            await release(descriptor)
+        return Response(202, (("x-ms-delete-type-permanent", "true"),))
+
+    # What they share.
+
+    def _container(self, request: Request) -> Volume:
+        return self._store.volume(request.account.name, Kind.BLOB, request.volume)
+
+    def _base(
+        self, volume: Volume, segments: tuple[str, ...], path: str
+    ) -> tuple[int, Entry] | None:
+        """The committed blob, open."""
+        try:
+            descriptor = volume.open(segments)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        return descriptor, opened(self._store, volume, path, descriptor)
+
+    def _check_write(self, request: Request, volume: Volume, segments: tuple[str, ...]) -> None:
+        status = _blob_status(volume, segments)
+        check_conditions(request, status)
+        self._check_overwrite(request, status)
+
+    def _check_overwrite(self, request: Request, status: os.stat_result | None) -> None:
+        letters = request.permissions
+        if status is not None and letters is not None and "w" not in letters:
+            raise StorageError("UnauthorizedBlobOverwrite")
+
+    async def _publish(
+        self,
+        request: Request,
+        volume: Volume,
+        segments: tuple[str, ...],
+        descriptor: int,
+        prepared: str,
+        said: Properties,
+    ) -> Entry:
+        """Give a finished file its name, if the conditions still hold."""
+        replaced = self._base(volume, segments, request.path)
+        try:
+            # Nothing is awaited from here to the row about the new file.
+            self._store.volume(request.account.name, Kind.BLOB, request.volume)
+            check_conditions(request, replaced[1].status if replaced else None)
+            try:
+                volume.place(prepared, segments, create_parents=True)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                raise StorageError(
+                    "ResourceTypeMismatch",
+                    "One blob's name is a directory in another's; containers are directories.",
+                ) from None
+            entry = Entry(os.fstat(descriptor), said)
+            self._store.say(volume, request.path, entry.status, said)
+            self._staging.drop(volume, request.path)
+            return entry
+        finally:
+            if replaced is not None:
+                await release(replaced[0])
+
+    def _say(self, request: Request, change: Callable[[Properties], Properties]) -> Response:
+        volume, segments = self._container(request), split(request.path)
+        try:
+            descriptor = volume.open(segments)
+        except (FileNotFoundError, NotADirectoryError):
+            raise not_found(request) from None
+        try:
+            entry = opened(self._store, volume, request.path, descriptor)
+            check_conditions(request, entry.status)
+            said = change(entry.said)
+            os.utime(descriptor)  # what is said of a blob is part of its version
+            entry = Entry(os.fstat(descriptor), said)
+            self._store.say(volume, request.path, entry.status, said)
+        finally:
+            os.close(descriptor)
+        return _written(200, entry)
+
+
+def _said(
+    request: Request, *, default_type: str, blocks: list[tuple[str, Block]] | None = None
+) -> Properties:
+    headers = {
+        kept: request.headers[name]
+        for name, kept in _CONTENT_HEADERS.items()
+        if request.headers.get(name)
+    }
+    headers.setdefault("content-type", default_type)
+    if headers["content-type"] == _PLAIN:
+        del headers["content-type"]
+    md5 = request.headers.get("x-ms-blob-content-md5") or (
+        None if "comp" in request.query else request.headers.get("content-md5")
+    )
+    sizes = tuple((name, block.length) for name, block in blocks or ())
+    return Properties(headers, request.metadata(), md5, sizes)
+
+
+def _written(status: int, entry: Entry, extra: Headers = ()) -> Response:
+    headers = (
+        ("etag", etag(entry.status)),
+        ("last-modified", http_date(int(entry.status.st_mtime))),
+        ("x-ms-request-server-encrypted", "false"),
+    )
+    return Response(status, (*headers, *extra))
+
+
+def _blob_status(volume: Volume, segments: tuple[str, ...]) -> os.stat_result | None:
+    """The status of a blob; a directory is none."""
+    status = volume.stat(segments)
+    return status if status is not None and stat.S_ISREG(status.st_mode) else None
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108

@@ -1,0 +1,306 @@
+"""Files of a share: created at their length, then written in place by ranges."""
+
+import os
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from batchai_quickstart.storage.changes import Changes
+from batchai_quickstart.storage.download import Entry, Headers, download, opened
+from batchai_quickstart.storage.protocol import (
+    Request,
+    Response,
+    StorageError,
+    check_conditions,
+    etag,
+    http_date,
+    precise_time,
+)
+from batchai_quickstart.storage.sidecar import Properties
+from batchai_quickstart.storage.store import Store
+from batchai_quickstart.storage.transfer import announced_length, receive_into, release, write
+from batchai_quickstart.storage.volume import Kind, Volume, split
+
+_FILE_LIMIT: Final = 4 << 40
+_RANGE_LIMIT: Final = 4 << 20
+_CONTENT_HEADERS: Final = {
+    "x-ms-content-type": "content-type",
+    "x-ms-content-encoding": "content-encoding",
+    "x-ms-content-language": "content-language",
+    "x-ms-content-disposition": "content-disposition",
+    "x-ms-cache-control": "cache-control",
+}
+_PLAIN: Final = "application/octet-stream"
+# Files have the permissions that their directory gives them; asking for exactly that is fine.
+_AS_IT_IS: Final = frozenset({"inherit", "preserve"})
+
+
+def described(entry: Entry) -> Headers:
+    """What Azure Files says of every file and directory."""
+    status = entry.status
+    headers = entry.said.headers
+    written = precise_time(status.st_mtime_ns)
+    usual = "Directory" if stat.S_ISDIR(status.st_mode) else "Archive"
+    return (
+        ("x-ms-file-attributes", headers.get("x-ms-file-attributes", usual)),
+        ("x-ms-file-creation-time", headers.get("x-ms-file-creation-time", written)),
+        ("x-ms-file-last-write-time", written),
+        ("x-ms-file-change-time", precise_time(status.st_ctime_ns)),
+        ("x-ms-file-permission-key", "0"),
+        ("x-ms-file-id", str(status.st_ino)),
+        ("x-ms-file-parent-id", "0"),
+    )
+
+
+def describe(entry: Entry) -> Headers:
+    """The headers of a file that a blob does not have."""
+    return (
+        ("x-ms-type", "File"),
+        ("x-ms-server-encrypted", "false"),
+        ("x-ms-lease-status", "unlocked"),
+        ("x-ms-lease-state", "available"),
+        *described(entry),
+    )
+
+
+class Files:
+    """The operations on files of shares; each takes a request and answers it.
+
+    Arguments:
+        store: where everything is.
+        changes: who waits for files.
+    """
+
+    def __init__(self, store: Store, changes: Changes) -> None:
+        self._store = store
+        self._changes = changes
+
+    async def get(self, request: Request) -> Response:
+        """Get File, Get File Properties, Get File Metadata."""
+        return await download(request, self._store, self._changes, self._share(request), describe)
+
+    async def create(self, request: Request) -> Response:
+        """Create File: the name, at its full length, filled with zeros."""
+        volume, segments = self._share(request), split(request.path)
+        if request.headers.get("x-ms-type", "").lower() != "file":
+            raise StorageError("MissingRequiredHeader", "x-ms-type: file.")
+        if request.length:
+            raise StorageError("NotImplemented", "Create File with a body.")
+        size = _length(request.headers.get("x-ms-content-length"))
+        said = _said(request, Properties())
+        status = volume.stat(segments)
+        check_conditions(request, status)
+        replaced = self._opened(volume, segments)
+        try:
+            descriptor, prepared = self._store.create_staged()
+            try:
+                os.ftruncate(descriptor, size)
+                fixed_time(request, descriptor)
+                _place(volume, prepared, segments)
+                entry = Entry(os.fstat(descriptor), said)
+                self._store.say(volume, request.path, entry.status, said)
+            except BaseException:
+                os.unlink(prepared)  # noqa: PTH108
+                raise
+            finally:
+                os.close(descriptor)
+        finally:
+            if replaced is not None:
+                await release(replaced)
+        return _written(201, entry)
+
+    async def put_range(self, request: Request) -> Response:
+        """Put Range: write bytes in place, or clear them."""
+        volume, segments = self._share(request), split(request.path)
+        mode = request.headers.get("x-ms-write", "").lower()
+        if mode not in ("update", "clear"):
+            raise StorageError("InvalidHeaderValue", f"x-ms-write is {mode!r}.")
+        start, length = _range(request)
+        if mode == "update":
+            announced_length(request, _RANGE_LIMIT)
+            if request.length != length:
+                raise StorageError("InvalidRange", "The body is not as long as the range.")
+        descriptor = self._existing(request, volume, segments, os.O_RDWR)
+        try:
+            status = os.fstat(descriptor)
+            check_conditions(request, status)
+            if start + length > status.st_size:
+                raise StorageError("InvalidRange", f"The file has {status.st_size} bytes.")
+            if mode == "update":
+                await receive_into(request, descriptor, start)
+            else:
+                _clear(descriptor, start, length)
+            entry = opened(self._store, volume, request.path, descriptor)
+        finally:
+            os.close(descriptor)
+        md5 = request.headers.get("content-md5")
+        return _written(201, entry, (("content-md5", md5),) if md5 else ())
+
+    async def set_metadata(self, request: Request) -> Response:
+        """Set File Metadata."""
+        metadata = request.metadata()
+        return self._change(
+            request, lambda said: Properties(said.headers, metadata, said.md5, said.blocks)
+        )
+
+    async def set_properties(self, request: Request) -> Response:
+        """Set File Properties: content headers, times, and the length."""
+        text = request.headers.get("x-ms-content-length")
+        size = _length(text) if text is not None else None
+        return self._change(request, lambda said: _said(request, said), size)
+
+    async def delete(self, request: Request) -> Response:
+        """Delete File."""
+        volume, segments = self._share(request), split(request.path)
+        descriptor = self._existing(request, volume, segments, os.O_RDONLY)
+        try:
+            check_conditions(request, os.fstat(descriptor))
+            volume.unlink(segments)
+            self._store.forget(volume, request.path)
+        finally:
+            await release(descriptor)
+        return Response(202)
+
+    def _share(self, request: Request) -> Volume:
+        return self._store.volume(request.account.name, Kind.FILE, request.volume)
+
+    def _opened(self, volume: Volume, segments: tuple[str, ...]) -> int | None:
+        try:
+            return volume.open(segments)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _existing(
+        self, request: Request, volume: Volume, segments: tuple[str, ...], flags: int
+    ) -> int:
+        try:
+            return volume.open(segments, flags)
+        except IsADirectoryError:
+            raise StorageError("ResourceTypeMismatch") from None
+        except (FileNotFoundError, NotADirectoryError):
+            status = volume.stat(segments)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                raise StorageError("ResourceTypeMismatch") from None
+            raise StorageError("ResourceNotFound") from None
+
+    def _change(
+        self,
+        request: Request,
+        change: Callable[[Properties], Properties],
+        size: int | None = None,
+    ) -> Response:
+        volume, segments = self._share(request), split(request.path)
+        descriptor = self._existing(request, volume, segments, os.O_RDWR)
+        try:
+            entry = opened(self._store, volume, request.path, descriptor)
+            check_conditions(request, entry.status)
+            said = change(entry.said)
+            os.utime(descriptor)  # what is said of a file is part of its version
+            if size is not None:
+                os.ftruncate(descriptor, size)
+            fixed_time(request, descriptor)
+            entry = Entry(os.fstat(descriptor), said)
+            self._store.say(volume, request.path, entry.status, said)
+        finally:
+            os.close(descriptor)
+        return _written(200, entry)
+
+
+def smb_headers(request: Request) -> dict[str, str]:
+    """What a client asks of a file's attributes and times, as far as it is to be kept.
+
+    Raises:
+        StorageError: it asks for permissions of its own, which directories on disk have not.
+    """
+    for name in ("x-ms-file-permission", "x-ms-file-permission-key"):
+        value = request.headers.get(name)
+        if value is not None and value.lower() not in _AS_IT_IS and value != "0":
+            raise StorageError("UnsupportedHeader", f"{name}: {value}.")
+    kept = {}
+    attributes = request.headers.get("x-ms-file-attributes", "none")
+    if attributes.lower() not in ("none", "preserve"):
+        kept["x-ms-file-attributes"] = attributes
+    created = request.headers.get("x-ms-file-creation-time", "now")
+    if created.lower() not in ("now", "preserve"):
+        kept["x-ms-file-creation-time"] = precise_time(_nanoseconds(created))
+    return kept
+
+
+def fixed_time(request: Request, descriptor: int) -> None:
+    """Set the modification time that a client asks for, if it asks for one."""
+    text = request.headers.get("x-ms-file-last-write-time", "now")
+    if text.lower() not in ("now", "preserve"):
+        os.utime(descriptor, ns=(_nanoseconds(text),) * 2)
+
+
+def _nanoseconds(text: str) -> int:
+    try:
+        whole, _, fraction = text.rstrip("Z").partition(".")
+        seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
+        return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
+    except ValueError:
+        raise StorageError("InvalidHeaderValue", f"{text!r} is not a time.") from None
+
+
+def _said(request: Request, before: Properties) -> Properties:
+    content = {
+        kept: request.headers[name]
+        for name, kept in _CONTENT_HEADERS.items()
+        if request.headers.get(name)
+    }
+    if content.get("content-type") == _PLAIN:
+        del content["content-type"]
+    earlier = {
+        name: value for name, value in before.headers.items() if name.startswith("x-ms-file-")
+    }
+    metadata = before.metadata if "comp" in request.query else request.metadata()
+    headers = {**earlier, **content, **smb_headers(request)}
+    return Properties(headers, metadata, request.headers.get("x-ms-content-md5"))
+
+
+def _length(text: str | None) -> int:
+    if text is None:
+        raise StorageError("MissingRequiredHeader", "x-ms-content-length.")
+    if not (text.isascii() and text.isdigit()) or int(text) > _FILE_LIMIT:
+        raise StorageError("InvalidHeaderValue", f"x-ms-content-length is {text!r}.")
+    return int(text)
+
+
+def _range(request: Request) -> tuple[int, int]:
+    """Offset and length of the range to write."""
+    text = request.headers.get("x-ms-range") or request.headers.get("range") or ""
+    first, _, last = text.removeprefix("bytes=").partition("-")
+    if not (first.isdigit() and last.isdigit() and text.isascii() and int(first) <= int(last)):
+        raise StorageError("InvalidHeaderValue", f"x-ms-range is {text!r}.")
+    return int(first), int(last) - int(first) + 1
+
+
+def _clear(descriptor: int, start: int, length: int) -> None:
+    if start + length == os.fstat(descriptor).st_size:
+        # The end of a file: a hole costs nothing.
+        os.ftruncate(descriptor, start)
+        os.ftruncate(descriptor, start + length)
+        return
+    zeros = bytes(min(length, 1 << 20))
+    for offset in range(start, start + length, len(zeros)):
+        write(descriptor, [zeros[: start + length - offset]], offset)
+
+
+def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:
+    try:
+        volume.place(prepared, segments, create_parents=False)
+    except FileNotFoundError:
+        raise StorageError("ParentNotFound") from None
+    except (NotADirectoryError, IsADirectoryError):
+        raise StorageError("ResourceTypeMismatch") from None
+
+
+def _written(status: int, entry: Entry, extra: Headers = ()) -> Response:
+    headers = (
+        ("etag", etag(entry.status)),
+        ("last-modified", http_date(int(entry.status.st_mtime))),
+        ("x-ms-request-server-encrypted", "false"),
+        *described(entry),
+    )
+    return Response(status, (*headers, *extra))

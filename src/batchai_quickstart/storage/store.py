@@ -1,0 +1,282 @@
+"""Accounts, shares and containers on disk.
+
+    ROOT/storage.db                      keys and properties, mode 0600
+    ROOT/accounts/ACCOUNT/blob/NAME/     a container: one ordinary directory
+    ROOT/accounts/ACCOUNT/file/NAME/     a share: one ordinary directory
+    ROOT/staging/                        uploads that are not finished; emptied at every start
+
+A finished upload is renamed from `staging` to its name, so a reader sees the old content or the
+new, and what a crash leaves behind is gone after the next start. Nothing is synced to the disk
+one by one: a crash of the process loses no finished upload, a power failure may lose the last
+seconds, as with any program that writes files.
+"""
+
+import base64
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batchai_quickstart.errors import InvalidRequestError, NotFoundError
+from batchai_quickstart.storage.sidecar import Properties, Sidecar
+from batchai_quickstart.storage.volume import Kind, Volume
+
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_VOLUME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*|\$(root|logs|web)")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A storage account: its name and its two base64 keys, either of which signs."""
+
+    name: str
+    keys: tuple[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFacts:
+    """What is known of a volume beside its content.
+
+    Arguments:
+        created: seconds since the epoch.
+        modified: the same, of the last change of the volume's own properties.
+        metadata: the client's own names and values.
+        quota: GiB, of a share; announced, not enforced.
+    """
+
+    created: float
+    modified: float
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    quota: int = 5120
+
+    @property
+    def etag(self) -> str:
+        """The entity tag of the volume's properties, in double quotes."""
+        return f'"0x{int(self.modified * 1e9):X}"'
+
+    def to_json(self) -> dict[str, Any]:
+        """The members by name."""
+        return {
+            "created": self.created,
+            "modified": self.modified,
+            "metadata": dict(self.metadata),
+            "quota": self.quota,
+        }
+
+
+class Store:
+    """Everything storage keeps, below one directory.
+
+    Not shared: one process serves a root. Methods are quick and may be called on an event loop,
+    except `delete_volume` and `delete_account`, whose time grows with what they remove.
+
+    Arguments:
+        root: the directory; made when it is not there, for its owner alone.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root = root.resolve()
+        self._staging = self.root / "staging"
+        shutil.rmtree(self._staging, ignore_errors=True)
+        self._staging.mkdir(mode=0o700)
+        self.sidecar = Sidecar(self.root / "storage.db")
+        self._accounts = {
+            name: Account(name, (one, two)) for name, one, two in self.sidecar.accounts()
+        }
+        self._volumes: dict[tuple[str, str, str], VolumeFacts] = {
+            key: VolumeFacts(**facts) for key, facts in self.sidecar.volumes()
+        }
+
+    def close(self) -> None:
+        """Close the sidecar; the store is of no use afterwards."""
+        self.sidecar.close()
+
+    # Accounts.
+
+    def create_account(self, name: str) -> Account:
+        """A new account with two fresh keys, or the one of that name.
+
+        Raises:
+            InvalidRequestError: the name is not 3 to 24 lower-case letters and digits.
+        """
+        if name in self._accounts:
+            return self._accounts[name]
+        if not _ACCOUNT.fullmatch(name):
+            raise InvalidRequestError(
+                f"{name!r} is not a valid storage account name: 3 to 24 characters, "
+                "lower-case letters and digits only.",
+                code="AccountNameInvalid",
+            )
+        one, two = (base64.b64encode(secrets.token_bytes(64)).decode() for _ in range(2))
+        for kind in Kind:
+            (self.root / "accounts" / name / kind).mkdir(parents=True, exist_ok=True)
+        self.sidecar.add_account(name, one, two)
+        self._accounts[name] = Account(name, (one, two))
+        return self._accounts[name]
+
+    def account(self, name: str) -> Account:
+        """The account of that name.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        try:
+            return self._accounts[name]
+        except KeyError:
+            raise NotFoundError(
+                f"There is no storage account {name!r}.", code="StorageAccountNotFound"
+            ) from None
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Every account, by name."""
+        return tuple(self._accounts[name] for name in sorted(self._accounts))
+
+    def delete_account(self, name: str) -> None:
+        """Remove an account with its shares and containers; none of that name is no error."""
+        if self._accounts.pop(name, None) is None:
+            return
+        self._volumes = {key: facts for key, facts in self._volumes.items() if key[0] != name}
+        self.sidecar.drop_account(name)
+        self._discard(self.root / "accounts" / name)
+
+    # Volumes.
+
+    def create_volume(
+        self,
+        account: str,
+        kind: Kind,
+        name: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        quota: int = 5120,
+    ) -> Volume:
+        """A share or container, new or the one of that name.
+
+        Raises:
+            NotFoundError: there is no such account.
+            InvalidRequestError: the name is not 3 to 63 lower-case letters, digits and single
+                hyphens between them.
+        """
+        self.account(account)
+        if not _VOLUME.fullmatch(name):
+            raise InvalidRequestError(
+                f"{name!r} is not a valid name of a share or container: 3 to 63 characters, "
+                "lower-case letters, digits and single hyphens between them.",
+                code="InvalidResourceName",
+            )
+        volume = self._volume(account, kind, name)
+        key = (account, str(kind), name)
+        if key not in self._volumes:
+            volume.path.mkdir(parents=True, exist_ok=True)
+            now = time.time()
+            self._keep(key, VolumeFacts(now, now, dict(metadata or {}), quota))
+        return volume
+
+    def volume(self, account: str, kind: Kind, name: str) -> Volume:
+        """The share or container of that name.
+
+        Raises:
+            NotFoundError: there is none; the code is the wire's for its kind.
+        """
+        if (account, str(kind), name) not in self._volumes:
+            noun, code = (
+                ("container", "ContainerNotFound")
+                if kind is Kind.BLOB
+                else ("share", "ShareNotFound")
+            )
+            raise NotFoundError(
+                f"There is no {noun} {name!r} in the storage account {account!r}.", code=code
+            )
+        return self._volume(account, kind, name)
+
+    def volumes(self, account: str, kind: Kind) -> tuple[Volume, ...]:
+        """The shares or the containers of an account, by name."""
+        names = sorted(key[2] for key in self._volumes if key[:2] == (account, str(kind)))
+        return tuple(self._volume(account, kind, name) for name in names)
+
+    def delete_volume(self, account: str, kind: Kind, name: str) -> None:
+        """Remove a share or container with its content; none of that name is no error."""
+        self.remove_detached(self.detach_volume(account, kind, name))
+
+    def detach_volume(self, account: str, kind: Kind, name: str) -> Path:
+        """Take a volume away at once; its content waits at the path for removal."""
+        key = (account, str(kind), name)
+        self._volumes.pop(key, None)
+        self.sidecar.drop_volume(key)
+        away = self.staged()
+        if (path := self._volume(account, kind, name).path).exists():
+            path.rename(away)
+        return away
+
+    def remove_detached(self, away: Path) -> None:
+        """Remove what `detach_volume` took away; may run in a thread."""
+        shutil.rmtree(away, ignore_errors=True)
+
+    def facts(self, volume: Volume) -> VolumeFacts:
+        """What is known of a volume beside its content."""
+        return self._volumes[volume.account, str(volume.kind), volume.name]
+
+    def change(
+        self, volume: Volume, *, metadata: Mapping[str, str] | None = None, quota: int | None = None
+    ) -> VolumeFacts:
+        """Set a volume's metadata or quota; a new modification time comes with it."""
+        old = self.facts(volume)
+        new = VolumeFacts(
+            created=old.created,
+            modified=max(time.time(), old.modified + 1e-6),
+            metadata=old.metadata if metadata is None else dict(metadata),
+            quota=old.quota if quota is None else quota,
+        )
+        self._keep((volume.account, str(volume.kind), volume.name), new)
+        return new
+
+    # Files of a volume.
+
+    def said(self, volume: Volume, path: str, status: os.stat_result) -> Properties:
+        """What clients said about a file."""
+        return self.sidecar.get((volume.account, str(volume.kind), volume.name), path, status)
+
+    def say(self, volume: Volume, path: str, status: os.stat_result, said: Properties) -> None:
+        """Keep what a client said about a file."""
+        self.sidecar.put((volume.account, str(volume.kind), volume.name), path, status, said)
+
+    def forget(self, volume: Volume, path: str) -> None:
+        """Forget what was said about a file that is gone."""
+        self.sidecar.drop((volume.account, str(volume.kind), volume.name), path)
+
+    def said_of_page(
+        self, volume: Volume, found: Iterable[tuple[str, os.stat_result]]
+    ) -> dict[str, Properties]:
+        """What clients said about the files of one page of a listing, given in order."""
+        return self.sidecar.between((volume.account, str(volume.kind), volume.name), found)
+
+    def staged(self) -> Path:
+        """A fresh name in the staging area, which no client and no job can see."""
+        return self._staging / secrets.token_hex(12)
+
+    def create_staged(self) -> tuple[int, str]:
+        """A new file in the staging area: descriptor and path."""
+        path = str(self.staged())
+        # A volume is mounted with mode 0777 for its files, so scripts in it can be executed:
+        # uploads keep that, less what the process's umask takes away.
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return os.open(path, flags, 0o777), path
+
+    def _volume(self, account: str, kind: Kind, name: str) -> Volume:
+        return Volume(account, kind, name, self.root / "accounts" / account / kind / name)
+
+    def _keep(self, key: tuple[str, str, str], facts: VolumeFacts) -> None:
+        self.sidecar.put_volume(key, facts.to_json())
+        self._volumes[key] = facts
+
+    def _discard(self, path: Path) -> None:
+        away = self.staged()
+        if path.exists():
+            path.rename(away)
+        shutil.rmtree(away, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Storage: both protocols by their official clients, over a real socket."""

@@ -1,0 +1,104 @@
+"""The whole service behind one port: ARM, Blob and Files, and its own status."""
+
+import hmac
+import time
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from batchai_quickstart import engines
+from batchai_quickstart.service.arm import Arm
+from batchai_quickstart.service.registry import Registry
+from batchai_quickstart.service.removal import Remover
+from batchai_quickstart.service.scheduler import Scheduler
+from batchai_quickstart.storage.app import storage_app
+from batchai_quickstart.storage.changes import Changes
+from batchai_quickstart.storage.protocol import is_storage_host
+from batchai_quickstart.storage.store import Store
+
+STATUS_PATH = "/status"
+
+
+class Service:
+    """Everything the service is made of, as one ASGI application.
+
+    Arguments:
+        root: directory of all its state.
+        engine: what nodes are made of, by name (`local`).
+        token: bearer token of ARM requests.
+        subscription: id of the one subscription.
+        python: the interpreter `python` means in jobs.
+        facts: shown by `/status` beside the service's own.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        engine: str,
+        token: str,
+        subscription: str,
+        python: str,
+        facts: dict[str, Any],
+    ) -> None:
+        self.registry = Registry(root / "registry")
+        self.store = Store(root / "storage")
+        self.changes = Changes()
+        self.scheduler = Scheduler(
+            self.registry, self.store, self.changes, engines.load(engine), root, python
+        )
+        self.remover = Remover(self.registry, self.scheduler, self.store)
+        self.last_request = time.monotonic()
+        self._authorization = f"Bearer {token}".encode()
+        self._facts = {**facts, "engine": engine}
+        self._storage = storage_app(self.store, self.changes)
+        self._arm = Arm(
+            self.registry,
+            self.scheduler,
+            self.store,
+            self.changes,
+            self.remover,
+            token=token,
+            subscription=subscription,
+        )
+
+    def start(self) -> None:
+        """Pick up what earlier processes of this root left running; called on the event loop."""
+        self.scheduler.restore()
+        self.remover.restore()
+
+    async def close(self) -> None:
+        """Stop serving; running jobs go on."""
+        await self.remover.close()
+        await self.scheduler.close()
+        self.changes.close()
+        self.store.close()
+        self.registry.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the part it is for."""
+        assert scope["type"] == "http", scope["type"]
+        self.last_request = time.monotonic()
+        path = scope["path"]
+        if path.startswith(("/blob/", "/file/")) or is_storage_host(_host(scope)):
+            await self._storage(scope, receive, send)
+        elif path == STATUS_PATH:
+            await self._status(Headers(scope=scope))(scope, receive, send)
+        else:
+            await self._arm(scope, receive, send)
+
+    def _status(self, headers: Headers) -> Response:
+        sent = headers.get("authorization", "").encode()
+        if not hmac.compare_digest(sent, self._authorization):
+            return Response(status_code=401)
+        return JSONResponse({**self._facts, **self.scheduler.summary()})
+
+
+def _host(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"host":
+            return bytes(value).decode("latin-1")
+    return ""

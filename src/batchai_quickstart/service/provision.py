@@ -1,0 +1,337 @@
+"""What a PUT or PATCH of each resource kind means: bodies in, records out."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from batchai_quickstart import ids, models
+from batchai_quickstart.errors import ConflictError, InvalidRequestError, NotFoundError
+from batchai_quickstart.ids import ResourceId
+from batchai_quickstart.service import mounts, plan, secrets
+from batchai_quickstart.service.registry import Record, Registry, utcnow, wire_time
+from batchai_quickstart.service.removal import is_deleting
+from batchai_quickstart.service.scheduler import Scheduler
+from batchai_quickstart.service.vmsizes import is_vm_size, vm_size
+from batchai_quickstart.storage.store import Store
+
+_DEFAULT_IMAGE = {
+    "publisher": "Canonical",
+    "offer": "UbuntuServer",
+    "sku": "16.04-LTS",
+}
+
+
+class Provisioner:
+    """Creates and updates resources.
+
+    Arguments:
+        registry: where they are kept.
+        scheduler: told of clusters and jobs.
+        store: told of storage accounts.
+    """
+
+    def __init__(self, registry: Registry, scheduler: Scheduler, store: Store) -> None:
+        self._registry = registry
+        self._scheduler = scheduler
+        self._store = store
+
+    def group(self, id_: ResourceId, body: dict[str, Any]) -> tuple[Record, bool]:
+        """Create or update a resource group; True when it is new."""
+        _check_keys(body, {"location", "tags", "properties", "managedBy", "id", "name", "type"})
+        location = _location(body)
+        old = self._registry.get(id_)
+        if old is not None:
+            _not_deleting(old)
+            if old.location != location:
+                raise ConflictError(
+                    f"Resource group {id_.name} exists in {old.location}; it cannot be created "
+                    f"in {location}. Use that location or another name.",
+                    code="InvalidResourceGroupLocation",
+                )
+            return self._registry.put(replace(old, tags=body.get("tags", old.tags))), False
+        record = Record(id_, {"provisioningState": "Succeeded"}, location, body.get("tags"))
+        return self._registry.put(record), True
+
+    def workspace(self, id_: ResourceId, body: dict[str, Any]) -> Record:
+        """Create a workspace; an existing one is returned unchanged but for its tags."""
+        _location(body)
+        parameters = models.WorkspaceCreateParameters.read(body)
+        old = self._registry.get(id_)
+        if old is None:
+            return self._registry.put(
+                Record(id_, _new_properties(), parameters.location, parameters.tags)
+            )
+        _not_deleting(old)
+        if _region(old.location or "") != _region(parameters.location):
+            raise ConflictError(
+                f"Workspace {id_.name} exists in {old.location}; it cannot be created in "
+                f"{parameters.location}. Use that location or another name.",
+                code="InvalidResourceLocation",
+            )
+        if parameters.tags is None or parameters.tags == old.tags:
+            return old
+        return self._registry.put(replace(old, tags=parameters.tags))
+
+    def update_workspace(self, record: Record, body: dict[str, Any]) -> Record:
+        """Replace a workspace's tags."""
+        parameters = models.WorkspaceUpdateParameters.read(body)
+        _not_deleting(record)
+        return self._registry.put(replace(record, tags=parameters.tags or {}))
+
+    def experiment(self, id_: ResourceId) -> Record:
+        """Create an experiment; an existing one is returned unchanged."""
+        old = self._registry.get(id_)
+        if old is not None:
+            _not_deleting(old)
+            return old
+        return self._registry.put(Record(id_, _new_properties()))
+
+    def cluster(self, id_: ResourceId, body: dict[str, Any]) -> Record:
+        """Accept a new cluster; repeating an identical request is harmless."""
+        parameters = models.ClusterCreateParameters.read(body)
+        digest = _digest(parameters.to_wire(secrets=False))
+        old = self._registry.get(id_)
+        if old is not None:
+            return _same_request(old, digest)
+        wanted = parameters.properties
+        _check_cluster(wanted)
+        sent = wanted.to_wire()
+        now = wire_time(utcnow())
+        machine: dict[str, Any] = sent.get("virtualMachineConfiguration") or {}
+        given: dict[str, str] = machine.get("imageReference") or _DEFAULT_IMAGE
+        image = {"version": "latest", **given}
+        properties = {
+            **_new_properties(),
+            "allocationState": "resizing",
+            "creationTime": now,
+            "allocationStateTransitionTime": now,
+            "vmSize": sent["vmSize"],
+            "currentNodeCount": 0,
+            "vmPriority": sent.get("vmPriority", "dedicated"),
+            "scaleSettings": sent.get("scaleSettings")
+            or {"manual": {"targetNodeCount": 0, "nodeDeallocationOption": "requeue"}},
+            "virtualMachineConfiguration": {"imageReference": image},
+            "userAccountSettings": sent["userAccountSettings"],
+            **{key: sent[key] for key in ("nodeSetup", "subnet") if key in sent},
+        }
+        stored = secrets.of_mounts(wanted.node_setup.mount_volumes if wanted.node_setup else None)
+        record = Record(id_, properties, private={"request": digest})
+        return self._scheduler.create_cluster(record, stored)
+
+    def update_cluster(self, record: Record, body: dict[str, Any]) -> Record:
+        """Change a cluster's scale settings."""
+        parameters = models.ClusterUpdateParameters.read(body)
+        _not_deleting(record)
+        scale = parameters.properties.scale_settings
+        if scale is None:
+            return record
+        _check_scale(scale)
+        return self._scheduler.resize_cluster(record, scale.to_wire())
+
+    def job(self, id_: ResourceId, body: dict[str, Any]) -> Record:
+        """Accept a new job; repeating an identical request is harmless.
+
+        Raises:
+            NotFoundError: its cluster does not exist.
+            ConflictError: another job of this name exists.
+            InvalidRequestError: it can never run, with the reason.
+        """
+        parameters = models.JobCreateParameters.read(body)
+        wanted = parameters.properties
+        assert wanted.cluster is not None
+        digest = _digest(parameters.to_wire(secrets=False))
+        old = self._registry.get(id_)
+        if old is not None:
+            return _same_request(old, digest)
+        cluster_id = ResourceId.parse(wanted.cluster.id)
+        cluster = self._registry.get(cluster_id)
+        if cluster is None or cluster_id.kind is not ids.CLUSTER:
+            raise NotFoundError(
+                f"The specified cluster {cluster_id.name} is not found: create it first, or "
+                "name an existing one.",
+                code="ClusterNotFound",
+                target="properties.cluster.id",
+            )
+        _not_deleting(cluster)
+        workspace = self._registry.get(id_.parent.parent)
+        assert workspace is not None
+        run = str(uuid4())
+        names = id_.names
+        segment = (
+            f"{id_.subscription}/{id_.group}/workspaces/{names[0]}/experiments/{names[1]}"
+            f"/jobs/{names[2]}/{run}"
+        )
+        cluster_mounts = (cluster.properties.get("nodeSetup") or {}).get("mountVolumes")
+        plan.check(
+            plan.Submission(
+                id=id_,
+                run=run,
+                segment=segment,
+                properties=wanted,
+                location=workspace.location or "",
+                cluster=cluster_id,
+                cluster_mounts=models.MountVolumes.from_wire(cluster_mounts)
+                if cluster_mounts
+                else None,
+                vm_gpus=vm_size(cluster.properties["vmSize"]).gpus,
+            )
+        )
+        sent = wanted.to_wire()
+        now = wire_time(utcnow())
+        properties: dict[str, Any] = {
+            "experimentName": names[1],
+            "schedulingPriority": "normal",
+            "jobOutputDirectoryPathSegment": segment,
+            "toolType": str(models.tool_type(wanted)),
+            "constraints": {"maxWallClockTime": "P7D"},
+            **sent,
+            "cluster": {"id": str(cluster_id)},
+            "creationTime": now,
+            "provisioningState": "succeeded",
+            "provisioningStateTransitionTime": now,
+            "executionState": "queued",
+            "executionStateTransitionTime": now,
+        }
+        private = {"request": digest, "location": workspace.location or ""}
+        return self._scheduler.submit(
+            Record(id_, properties, private=private), secrets.of_job(wanted)
+        )
+
+    def storage_account(self, id_: ResourceId, body: dict[str, Any]) -> Record:
+        """Create a storage account and its two keys; an existing one is returned."""
+        location = _location(body)
+        old = self._registry.get(id_)
+        if old is not None:
+            _not_deleting(old)
+            return old
+        if id_.name in {account.name for account in self._store.accounts()}:
+            raise ConflictError(
+                f"The storage account name {id_.name} is already taken: names are unique across "
+                "all resource groups. Choose another one.",
+                code="StorageAccountAlreadyTaken",
+                target="name",
+            )
+        self._store.create_account(id_.name)
+        sku = body.get("sku") or {"name": "Standard_LRS"}
+        properties = {
+            "provisioningState": "Succeeded",
+            "creationTime": wire_time(utcnow()),
+            "primaryLocation": location,
+            "statusOfPrimary": "available",
+        }
+        private = {"sku": {"tier": "Standard", **sku}, "kind": body.get("kind") or "StorageV2"}
+        return self._registry.put(
+            Record(id_, properties, location, body.get("tags"), private=private)
+        )
+
+
+def _new_properties() -> dict[str, Any]:
+    now = wire_time(utcnow())
+    return {
+        "provisioningState": "succeeded",
+        "provisioningStateTransitionTime": now,
+        "creationTime": now,
+    }
+
+
+def _check_keys(body: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(body) - known)
+    if unknown:
+        raise InvalidRequestError(
+            f"Unknown properties: {', '.join(unknown)}. Known ones: {', '.join(sorted(known))}.",
+            code="InvalidRequestContent",
+            target=unknown[0],
+        )
+
+
+def _location(body: Mapping[str, Any]) -> str:
+    location = body.get("location")
+    if not isinstance(location, str) or not location:
+        raise InvalidRequestError(
+            "The location property is required for this definition, for example "
+            '"location": "eastus".',
+            code="LocationRequired",
+            target="location",
+        )
+    return location
+
+
+def _region(location: str) -> str:
+    """`East US` and `eastus` are one region."""
+    return location.replace(" ", "").lower()
+
+
+def _digest(sent: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
+
+
+def _not_deleting(record: Record) -> None:
+    if is_deleting(record):
+        raise ConflictError(
+            f"{record.id.name} is being deleted: wait until it is gone, then create it again."
+        )
+
+
+def _same_request(old: Record, digest: str) -> Record:
+    _not_deleting(old)
+    if (old.private or {}).get("request") == digest:
+        return old
+    assert old.id.kind is not None
+    noun = old.id.kind.noun
+    raise ConflictError(
+        f"The {noun.lower()} {old.id.name} exists already with other properties: delete it "
+        "first, or use another name.",
+        code=f"{noun}AlreadyExists",
+        target=str(old.id),
+    )
+
+
+def _check_cluster(wanted: models.ClusterBaseProperties) -> None:
+    if not is_vm_size(wanted.vm_size):
+        raise InvalidRequestError(
+            f"{wanted.vm_size!r} is no VM size: it reads like Standard_NC6 or Standard_D2_v2.",
+            code="InvalidPropertyValue",
+            target="properties.vmSize",
+        )
+    account = wanted.user_account_settings
+    if account.admin_user_password is None and not account.admin_user_ssh_public_key:
+        raise InvalidRequestError(
+            "userAccountSettings needs adminUserSshPublicKey or adminUserPassword.",
+            code="InvalidPropertyValue",
+            target="properties.userAccountSettings",
+        )
+    if wanted.node_setup is not None and wanted.node_setup.setup_task is not None:
+        raise InvalidRequestError(
+            "nodeSetup.setupTask is not run by this service yet: remove it, and prepare each "
+            "job with jobPreparation instead.",
+            code="NotSupported",
+            target="properties.nodeSetup.setupTask",
+        )
+    if wanted.node_setup is not None:
+        mounts.read_mounts(wanted.node_setup.mount_volumes, "properties.nodeSetup.mountVolumes")
+    if wanted.scale_settings is not None:
+        _check_scale(wanted.scale_settings)
+
+
+def _check_scale(scale: models.ScaleSettings) -> None:
+    if scale.manual is None:
+        raise InvalidRequestError(
+            "scaleSettings.autoScale is not run by this service yet: give "
+            'scaleSettings.manual, for example {"manual": {"targetNodeCount": 1}}.',
+            code="NotSupported",
+            target="properties.scaleSettings.autoScale",
+        )
+    if not 0 <= scale.manual.target_node_count <= _MAX_NODES:
+        raise InvalidRequestError(
+            f"targetNodeCount must be from 0 to {_MAX_NODES}; found "
+            f"{scale.manual.target_node_count}.",
+            code="InvalidPropertyValue",
+            target="properties.scaleSettings.manual.targetNodeCount",
+        )
+
+
+_MAX_NODES = 100
+"""Nodes a cluster may have: the limit Azure Batch AI documented."""

@@ -132,7 +132,11 @@ def find_or_start(root: Path | None = None) -> ServiceInfo:
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _starting(root):
-            return find(root) or _start(root, "--idle-exit", str(IDLE_EXIT))
+            info = find(root)
+            if info is None:
+                info, process = _start(root, "--idle-exit", str(IDLE_EXIT))
+                process.returncode = 0  # it outlives this process and is nobody's to wait for
+            return info
     except OSError as error:
         raise ConfigurationError(f"The root {root} cannot be used: {error}.") from None
 
@@ -156,17 +160,19 @@ def stop(info: ServiceInfo) -> None:
 
 def _ended(pid: int, timeout: float) -> bool:
     """Wait for the end of any process, a child not yet waited for included."""
-    if sys.platform == "linux":
-        with contextlib.suppress(ProcessLookupError):
-            fd = os.pidfd_open(pid)
-            try:
-                return bool(select.select([fd], [], [], timeout)[0])
-            finally:
-                os.close(fd)
-        return True
-    import psutil
+    if sys.platform != "linux":
+        import psutil
 
-    return not psutil.wait_procs([psutil.Process(pid)], timeout=timeout)[1]
+        return psutil.wait_procs([psutil.Process(pid)], timeout=timeout)[1] == []
+    else:  # noqa: RET505 - the type checker knows platforms by branches
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return True
+        try:
+            return bool(select.select([fd], [], [], timeout)[0])
+        finally:
+            os.close(fd)
 
 
 @contextlib.contextmanager
@@ -185,7 +191,9 @@ def _starting(root: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _start(root: Path, *options: str, pass_fds: tuple[int, ...] = ()) -> ServiceInfo:
+def _start(
+    root: Path, *options: str, pass_fds: tuple[int, ...] = ()
+) -> "tuple[ServiceInfo, subprocess.Popen[bytes]]":
     """Start a service in a session of its own and wait until it answers."""
     read, write = os.pipe()
     log = root / "service.log"
@@ -208,9 +216,7 @@ def _start(root: Path, *options: str, pass_fds: tuple[int, ...] = ()) -> Service
         process.wait()
         tail = log.read_text(errors="replace")[-2000:]
         raise ServiceError(f"The service on {root} did not start. The end of {log}:\n{tail}")
-    # The service outlives this process and is nobody's to wait for.
-    process.returncode = 0
-    return ServiceInfo.from_json(answer)
+    return ServiceInfo.from_json(answer), process
 
 
 class LocalService:
@@ -233,6 +239,7 @@ class LocalService:
         self.root = Path(root).resolve() if root is not None else Path()
         self._info: ServiceInfo | None = None
         self._lifeline = -1
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def info(self) -> ServiceInfo:
@@ -264,7 +271,7 @@ class LocalService:
         read, self._lifeline = os.pipe()
         options = ["--lifeline-fd", str(read), *(["--end-jobs"] if self._temporary else [])]
         try:
-            self._info = _start(self.root, *options, pass_fds=(read,))
+            self._info, self._process = _start(self.root, *options, pass_fds=(read,))
         finally:
             os.close(read)
         return self
@@ -278,5 +285,7 @@ class LocalService:
         info, self._info = self.info, None
         stop(info)
         os.close(self._lifeline)
+        if self._process is not None:
+            self._process.wait()
         if self._temporary:
             shutil.rmtree(self.root, ignore_errors=True)

@@ -44,10 +44,8 @@ def test_outputs_come_back(lab: Lab, tmp_path: Path) -> None:
 
 def test_log_is_live(lab: Lab) -> None:
     """A line is at the client while the program that wrote it waits for our answer."""
-    job = lab.submit(
-        "j",
-        'echo ready; until [ -e "$AZ_BATCHAI_JOB_MOUNT_ROOT/files/go" ]; do sleep 0.01; done; echo end',
-    )
+    gate = 'until [ -e "$AZ_BATCHAI_JOB_MOUNT_ROOT/files/go" ]; do sleep 0.01; done'
+    job = lab.submit("j", f"echo ready; {gate}; echo end")
     lines = job.iter_log("stdout.txt")
     assert next(lines) == "ready"
     assert job.refresh().state == "running"
@@ -154,7 +152,7 @@ def test_gang_starts_together_or_waits(lab: Lab) -> None:
 def test_missing_file_names_those_that_are_there(lab: Lab) -> None:
     """Following a file that never comes ends with the job, and says what there is."""
     job = lab.submit("j", "true")
-    with pytest.raises(NotFoundError, match="stdout.txt"):
+    with pytest.raises(NotFoundError, match=r"stdout\.txt"):
         list(job.iter_log("stdput.txt"))
 
 
@@ -237,9 +235,7 @@ class TestMistakes:
             Job.get(lab.experiment, "j")
 
 
-def test_ctrl_c_leaves_the_job_running(
-    service: LocalService, lab: Lab, tmp_path: Path
-) -> None:
+def test_ctrl_c_leaves_the_job_running(service: LocalService, lab: Lab, tmp_path: Path) -> None:
     """Interrupting a script that streams a log ends the script alone, and it says how to return."""
     job = lab.submit("j", "echo started; sleep 600")
     next(job.iter_log("stdout.txt"))
@@ -276,4 +272,3 @@ def test_deleting_the_group_takes_everything_along(lab: Lab) -> None:
         job.refresh()
     with pytest.raises(ForbiddenError):  # nobody's key signs for an account that is gone
         lab.storage.share("files").list()
-

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batchai_quickstart import Connection, Job, ServiceError, local
+from batchai_quickstart import Connection, Job, JobFailedError, ServiceError, local
 from batchai_quickstart.local import LocalService, ServiceInfo
 from tests.e2e.conftest import Lab, connect
 
@@ -126,13 +126,12 @@ def test_idle_service_leaves(root: Path) -> None:
 
 def test_local_service_ends_with_its_program(tmp_path: Path) -> None:
     """When the program that holds a LocalService is killed, the service and its jobs end too."""
+    script = (
+        "from batchai_quickstart.local import LocalService\n"
+        "with LocalService() as s: print(s.info.pid, flush=True); input()"
+    )
     program = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from batchai_quickstart.local import LocalService\n"
-            "with LocalService() as s: print(s.info.pid, flush=True); input()",
-        ],
+        [sys.executable, "-c", script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -142,6 +141,15 @@ def test_local_service_ends_with_its_program(tmp_path: Path) -> None:
     program.kill()
     program.communicate()
     service.wait(timeout=30)
+
+
+def test_temporary_service_ends_its_jobs() -> None:
+    """Leaving a LocalService without a root of its own ends its jobs and removes its files."""
+    with LocalService() as service:
+        job = Lab.build(service).submit("j", "echo $$; exec sleep 600")
+        process = psutil.Process(int(next(job.iter_log("stdout.txt"))))
+    process.wait(timeout=30)
+    assert not service.root.exists()
 
 
 def test_killed_service_loses_nothing(tmp_path: Path) -> None:
@@ -168,7 +176,7 @@ def test_killed_service_loses_nothing(tmp_path: Path) -> None:
             for name, job in {"stays": stays, "ends": ends}.items()
         }
         assert found["stays"].state == "running"
-        with pytest.raises(Exception, match="exit code 4|JobFailed"):
+        with pytest.raises(JobFailedError, match="JobFailed"):
             found["ends"].wait(timeout=60).raise_for_status()
         assert found["ends"].exit_code == 4
         account.share("files").upload(Path(__file__), "go")

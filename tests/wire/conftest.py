@@ -8,9 +8,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.core.credentials import AccessToken
 from azure.mgmt.batchai import BatchAI
 
 from batchai_quickstart.local import LocalService

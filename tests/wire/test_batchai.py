@@ -1,9 +1,7 @@
 """azure-mgmt-batchai 7.0.0, unmodified, against a live service; every answer fits the swagger."""
 
 import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -54,9 +52,7 @@ def cluster(batchai: Any, group: str, workspace: str) -> Any:
     return batchai.clusters.begin_create(group, workspace, "c", parameters).result()
 
 
-def job_parameters(
-    cluster: Any, command: str, **more: Any
-) -> Any:
+def job_parameters(cluster: Any, command: str, **more: Any) -> Any:
     """A job without mounts: its output stays on the node."""
     return models.JobCreateParameters(
         cluster=models.ResourceId(id=cluster.id),
@@ -65,6 +61,11 @@ def job_parameters(
         std_out_err_path_prefix="$AZ_BATCHAI_JOB_TEMP",
         **more,
     )
+
+
+def code_of(error: HttpResponseError) -> str | None:
+    """Read the code of the error envelope."""
+    return error.error.code if error.error else None
 
 
 def wait_for_end(batchai: Any, group: str, name: str) -> Any:
@@ -95,13 +96,13 @@ def test_workspace_life(batchai: Any, group: str, witness: Witness) -> None:
     batchai.workspaces.begin_delete(group, "W-1").result()
     with pytest.raises(ResourceNotFoundError) as missing:
         batchai.workspaces.get(group, "W-1")
-    assert missing.value.error.code == "ResourceNotFound"
+    assert code_of(missing.value) == "ResourceNotFound"
     assert {"Workspaces_Create", "Workspaces_Update", "Workspaces_Delete"} <= witness.seen
 
 
 def test_missing_things_have_their_own_codes(batchai: Any, group: str, workspace: str) -> None:
     """404 answers name what is missing by Batch AI's codes."""
-    calls = {
+    calls: dict[str, Callable[[], Any]] = {
         "ExperimentNotFound": lambda: batchai.experiments.get(group, workspace, "none"),
         "JobNotFound": lambda: batchai.jobs.get(group, workspace, "e", "none"),
         "ClusterNotFound": lambda: batchai.clusters.get(group, workspace, "none"),
@@ -111,7 +112,7 @@ def test_missing_things_have_their_own_codes(batchai: Any, group: str, workspace
     for code, call in calls.items():
         with pytest.raises(ResourceNotFoundError) as missing:
             call()
-        assert missing.value.error.code == code
+        assert code_of(missing.value) == code
 
 
 def test_cluster_life(batchai: Any, group: str, cluster: Any) -> None:
@@ -157,9 +158,7 @@ def test_failing_job_says_why(batchai: Any, group: str, cluster: Any) -> None:
     assert (error.code, error.message) == ("JobFailed", "Job failed with non-zero exit code")
 
 
-def test_terminate_running_queued_and_finished(
-    batchai: Any, group: str, cluster: Any
-) -> None:
+def test_terminate_running_queued_and_finished(batchai: Any, group: str, cluster: Any) -> None:
     """Termination ends a running and a queued job as failed, and leaves a finished one alone."""
     for name in ("first", "second"):
         batchai.jobs.begin_create(
@@ -190,14 +189,14 @@ def test_repeated_create_is_harmless_and_a_different_one_conflicts(
     assert again.job_output_directory_path_segment == first.job_output_directory_path_segment
     with pytest.raises(ResourceExistsError) as conflict:
         batchai.jobs.begin_create(group, "w", "e", "j", job_parameters(cluster, "false"))
-    assert conflict.value.error.code == "JobAlreadyExists"
+    assert code_of(conflict.value) == "JobAlreadyExists"
 
 
 def test_secrets_never_come_back(batchai: Any, group: str, cluster: Any) -> None:
     """A secret variable reaches the job and is not in any answer."""
     secret = models.EnvironmentVariableWithSecretValue(name="TOKEN", value="hush-hush")
     made = batchai.jobs.begin_create(
-        group, "w", "e", "j", job_parameters(cluster, '[ ${#TOKEN} -eq 9 ]', secrets=[secret])
+        group, "w", "e", "j", job_parameters(cluster, "[ ${#TOKEN} -eq 9 ]", secrets=[secret])
     ).result()
     assert [item.name for item in made.secrets] == ["TOKEN"]
     assert "hush-hush" not in str(made.as_dict())
@@ -224,26 +223,29 @@ def test_lists_are_paged(batchai: Any, group: str, workspace: str) -> None:
 
 def test_what_is_not_there_is_refused_by_name(batchai: Any, group: str, workspace: str) -> None:
     """An operation that is not provided says so with its own name."""
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: list(batchai.operations.list()),
         lambda: list(batchai.usages.list("eastus")),
         lambda: list(batchai.file_servers.list_by_workspace(group, workspace)),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(HttpResponseError) as refused:
             call()
         assert refused.value.status_code == 501
-        assert refused.value.error.code == "NotImplemented"
+        assert code_of(refused.value) == "NotImplemented"
 
 
 def test_wrong_token_is_refused(service: LocalService) -> None:
     """A request with another token, or none, gets 401 and no word about resources."""
-    with BatchAI(
-        NoCredential(),
-        service.subscription_id,
-        base_url=service.endpoint,
-        authentication_policy=Token("wrong"),
-    ) as client:
-        with pytest.raises(HttpResponseError) as refused:
-            client.workspaces.get("g", "w")
+    with (
+        BatchAI(
+            NoCredential(),
+            service.subscription_id,
+            base_url=service.endpoint,
+            authentication_policy=Token("wrong"),
+        ) as client,
+        pytest.raises(HttpResponseError) as refused,
+    ):
+        client.workspaces.get("g", "w")
     assert refused.value.status_code == 401
-    assert refused.value.error.code == "InvalidAuthenticationToken"
+    assert code_of(refused.value) == "InvalidAuthenticationToken"

@@ -21,8 +21,8 @@ from batchai_quickstart import (
     ResourceGroup,
     StorageAccount,
     Workspace,
+    local,
 )
-from batchai_quickstart import local
 from batchai_quickstart.quickstart import curve, materials
 
 GROUP = "batchai.quickstart"
@@ -165,9 +165,8 @@ def storage_account(connection: Connection) -> StorageAccount:
 def free_name(experiment: Experiment) -> str:
     """Return `cntk_python_1`, or the next number after the jobs that are there."""
     taken = {job.name for job in Job.list(experiment)}
-    return next(
-        name for number in range(1, len(taken) + 2) if (name := f"cntk_python_{number}") not in taken
-    )
+    names = (f"cntk_python_{number}" for number in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)
 
 
 def duration(job: Job) -> float:

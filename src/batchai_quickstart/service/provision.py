@@ -100,10 +100,9 @@ class Provisioner:
         _check_cluster(wanted)
         sent = wanted.to_wire()
         now = wire_time(utcnow())
-        machine: dict[str, Any] = sent.get("virtualMachineConfiguration") or {}
-        given: dict[str, str] = machine.get("imageReference") or _DEFAULT_IMAGE
-        image = {"version": "latest", **given}
-        properties = {
+        machine = sent.get("virtualMachineConfiguration", {})
+        image = {"version": "latest"} | machine.get("imageReference", _DEFAULT_IMAGE)
+        properties: dict[str, Any] = {
             **_new_properties(),
             "allocationState": "resizing",
             "creationTime": now,

@@ -7,12 +7,13 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -174,9 +175,13 @@ class _Server(uvicorn.Server):
         self.should_exit = True
         self._told.set()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        asyncio.get_running_loop().call_soon_threadsafe(self._told.set)
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own would raise the signal again at the end, before we have cleaned up.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.leave)
+        yield
 
     async def main_loop(self) -> None:
         await self._told.wait()

@@ -76,13 +76,16 @@ class ResourceId:
     group: str
     kind: Kind | None = None
     names: tuple[str, ...] = ()
+    text: str = field(init=False, repr=False)
+    """The id as it was given."""
     key: str = field(init=False, repr=False)
     """The id in lower case: what is compared, hashed and stored."""
 
     def __post_init__(self) -> None:
         if len(self.names) != (self.kind.depth if self.kind else 0):
             raise ValueError(f"{self.kind}: {len(self.names)} names")
-        object.__setattr__(self, "key", str(self).lower())
+        object.__setattr__(self, "text", self._written())
+        object.__setattr__(self, "key", self.text.lower())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ResourceId) and self.key == other.key
@@ -91,6 +94,9 @@ class ResourceId:
         return hash(self.key)
 
     def __str__(self) -> str:
+        return self.text
+
+    def _written(self) -> str:
         text = f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
         if self.kind is None:
             return text

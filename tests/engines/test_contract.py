@@ -254,6 +254,24 @@ def test_terminate_lets_a_command_end_well(engine: Engine, bench: Bench) -> None
     assert bench.stdout.read_text() == "saved\n"
 
 
+def test_terminate_while_the_command_forks(engine: Engine, bench: Bench) -> None:
+    """A child between fork and exec hears of the end too, and nobody hears of it twice."""
+
+    async def scene() -> None:
+        pool = one_node(engine, bench)
+        for index in range(20):
+            fifo = bench.fifo(f"ready-{index}")
+            script = f"trap 'echo told' TERM; echo > {fifo}; sleep 1000 & wait; wait"
+            command = bench.shell(script, name=f"main-{index}", run=f"run-{index}")
+            process = pool.start(pool.nodes[0], command, bench.records, {})
+            await read(fifo)
+            # Half a minute for all: with one grace waited out it would not do.
+            await process.terminate(grace=60)
+
+    within(scene())
+    assert bench.stdout.read_text() == "told\n" * 20
+
+
 def test_terminate_right_after_the_start(engine: Engine, bench: Bench) -> None:
     """A command can be ended before it did anything; ending it again changes nothing."""
 

@@ -275,6 +275,35 @@ def test_a_run_that_never_began(site: Site) -> None:
     assert within(scene()).code is None
 
 
+def test_a_command_that_was_about_to_start(site: Site) -> None:
+    """What was on record as starting and never did is started, once, by whoever comes next."""
+    up, go = site.fifo("up"), site.fifo("go")
+    plan = site.plan("echo > $HERE/up; read x < $HERE/go; echo once", wall_clock=1e9)
+    site.directory.mkdir(parents=True)
+    (site.directory / "plan.json").write_text(plan.to_json())
+
+    async def first() -> None:
+        pool = site.pool(2)
+        began = {"began": "2026-01-02T03:04:05+00:00", "nodes": [pool.nodes[0].id]}
+        starting = {"starting": ["main-0"], "records": ""}
+        (site.directory / "journal").write_text(f"{json.dumps(began)}\n{json.dumps(starting)}\n")
+        run = adopt(site.directory, pool, pool.nodes)
+        assert run is not None
+        await read(up)
+        run.detach()
+
+    async def second() -> Outcome:
+        outcome, _ = await asyncio.gather(
+            taken_over(site, plan), asyncio.to_thread(go.write_text, "\n")
+        )
+        return outcome
+
+    within(first())
+    outcome = within(second())
+    assert (outcome.code, outcome.started.year) == (None, 2026)
+    assert (site.stdouterr / "stdout-main-0.txt").read_text() == "once\n"
+
+
 def test_runs_that_cannot_be_adopted(site: Site) -> None:
     """A missing node and a damaged plan are refused with what is missing."""
 

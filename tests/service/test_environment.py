@@ -41,10 +41,8 @@ def submission(**properties: Any) -> Submission:
                 **properties,
             }
         ),
-        location="eastus",
         cluster=CLUSTER,
         cluster_mounts=None,
-        vm_gpus=0,
     )
 
 

@@ -76,10 +76,8 @@ def submission(
         run="11111111-2222-3333-4444-555555555555",
         segment=SEGMENT,
         properties=models.JobBaseProperties.from_wire({**properties, **more}),
-        location="eastus",
         cluster=CLUSTER,
         cluster_mounts=models.MountVolumes.from_wire(cluster_mounts) if cluster_mounts else None,
-        vm_gpus=1,
     )
 
 

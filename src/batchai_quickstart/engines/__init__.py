@@ -1,5 +1,6 @@
 """Kinds of machine that run commands: name -> module, imported on first use."""
 
+import sys
 from importlib import import_module
 
 from batchai_quickstart.engines.base import Engine
@@ -13,8 +14,13 @@ def load(name: str) -> Engine:
     """Make the engine called `name`.
 
     Raises:
-        ConfigurationError: there is no engine of that name.
+        ConfigurationError: there is no engine of that name, or none runs on this system.
     """
+    if sys.platform == "win32":
+        raise ConfigurationError(
+            "Jobs run on Linux and macOS only: on Windows use the client with a service elsewhere, "
+            "or install both in the Windows Subsystem for Linux."
+        )
     if name not in ENGINES:
         raise ConfigurationError(
             f"There is no engine {name!r}; the engines are: {', '.join(sorted(ENGINES))}."

@@ -69,7 +69,7 @@ class LocalPool:
     """The nodes of one cluster: directories below `root`, found again by the next service.
 
     Arguments:
-        name: the cluster; makes node ids unique on the service.
+        name: the cluster; with `root` it makes node ids unique on the service.
         root: directory of the nodes, created when missing.
         size: how many nodes there shall be at least.
         machine: how processes are watched.
@@ -79,7 +79,7 @@ class LocalPool:
     def __init__(
         self, name: str, root: Path, size: int, machine: Machine, environ: Mapping[str, str]
     ) -> None:
-        self._number = zlib.crc32(name.encode())
+        self._number = zlib.crc32(f"{name} {root}".encode())  # names repeat in workspaces
         self._root = root
         self._machine = machine
         self._environ = environ

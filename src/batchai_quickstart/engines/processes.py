@@ -26,12 +26,14 @@ class Seen:
             with the pid it is the process's identity.
         parent: its parent's pid.
         session: its session's number.
+        program: changes when it starts another program (exec).
     """
 
     pid: int
     start: float
     parent: int
     session: int
+    program: str
 
 
 class Table(Protocol):
@@ -78,7 +80,7 @@ class ProcTable:
         fields = _stat(pid)
         if fields is None or (fields[0] in "ZX" and not zombies):
             return None
-        return Seen(pid, int(fields[19]), int(fields[1]), int(fields[3]))
+        return Seen(pid, int(fields[19]), int(fields[1]), int(fields[3]), fields[23])
 
     def mark(self, pid: int) -> str | None:
         try:
@@ -135,7 +137,8 @@ class PortableTable:
             process = psutil.Process(pid)
             if not zombies and process.status() == psutil.STATUS_ZOMBIE:
                 return None
-            return Seen(pid, process.create_time(), process.ppid(), os.getsid(pid))
+            program = process.name()
+            return Seen(pid, process.create_time(), process.ppid(), os.getsid(pid), program)
         except (psutil.Error, OSError):
             return None
 

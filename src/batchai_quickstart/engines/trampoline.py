@@ -54,10 +54,6 @@ exit "$1"
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _STDIN = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*").fullmatch
-# Python ignores SIGPIPE and SIGXFSZ, nohup SIGHUP, and what is ignored is inherited.
-_DEFAULT_SIGNALS = tuple(
-    number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)
-)
 
 
 @cache
@@ -67,6 +63,18 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
         return "-"
+
+
+@cache
+def _ignored_signals() -> tuple[int, ...]:
+    """Signals this process ignores, which its children would inherit.
+
+    Python ignores SIGPIPE and SIGXFSZ, nohup SIGHUP. Handled ones are reset by the kernel, and
+    each one named costs a system call while the service stands still for the new process.
+    """
+    return tuple(
+        number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN
+    )
 
 
 def spawn(command: Launch, record: str, environ: Mapping[str, str]) -> int:
@@ -103,7 +111,7 @@ def spawn(command: Launch, record: str, environ: Mapping[str, str]) -> int:
             file_actions=actions,
             setsid=True,
             setsigmask=(),
-            setsigdef=_DEFAULT_SIGNALS,
+            setsigdef=_ignored_signals(),
         )
     except (OSError, ValueError) as error:
         raise ServiceError(_why_not(command, error)) from error

@@ -19,6 +19,10 @@ from batchai_quickstart.engines.processes import Seen, Table
 # A walk over all processes costs milliseconds; pids are handed out in rising order, so within this
 # many seconds (too short to use up all numbers) only pids above the first sh's can be of the run.
 _PIDS_STAY_ORDERED = 2.0
+# A shell's child between fork and exec swallows a SIGTERM, and nothing announces what is forked or
+# executed while we wait: so we look again, at growing distances. Who was told, and is the same
+# program still, is not told twice: a second SIGTERM means "hurry" to many.
+_FIRST_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,15 @@ async def end(roots: Sequence[Root], processes: Table, exits: Exits, grace: floa
     deadline = time.monotonic() + grace
     shells = {root.pid for root in roots if root.ended is None}
     known: dict[int, Seen] = {}
-    told: dict[Seen, signal.Signals] = {}
-    foreign: set[Seen] = set()
+    told: dict[tuple[int, float, str], signal.Signals] = {}
+    foreign: set[tuple[int, float, str]] = set()
+    pause = _FIRST_PAUSE
     while True:
         members = await _members(roots, processes, known)
         known |= {member.pid: member for member in members}
-        members = [member for member in members if member not in foreign]
+        members = [member for member in members if _program(member) not in foreign]
         if not members:
-            return sum(1 for member in told if member.pid not in shells)
+            return len({pid for pid, _, _ in told} - shells)
         left = deadline - time.monotonic()
         number = signal.SIGTERM if left > 0 else signal.SIGKILL
         targets = members
@@ -65,16 +70,17 @@ async def end(roots: Sequence[Root], processes: Table, exits: Exits, grace: floa
             if not targets:
                 await gone(exits, [member.pid for member in members], 0.5)
                 targets = members
-        untold = [member for member in targets if told.get(member) is not number]
+        untold = [member for member in targets if told.get(_program(member)) is not number]
         for member in untold:
             try:
                 _send(member, number, processes)
-                told[member] = number
+                told[_program(member)] = number
             except PermissionError:  # it became another user: not ours to end
-                foreign.add(member)
+                foreign.add(_program(member))
         # Who was started during the walk is not told yet: wait only when a walk found nobody new.
         if not untold:
-            await gone(exits, [member.pid for member in targets], left if left > 0 else 1.0)
+            await gone(exits, [member.pid for member in targets], min(pause, max(left, 0.0) or 1.0))
+            pause *= 2
 
 
 async def _members(
@@ -161,6 +167,11 @@ def _send(member: Seen, number: signal.Signals, processes: Table) -> None:
             os.kill(member.pid, number)
             if number is signal.SIGTERM:
                 os.kill(member.pid, signal.SIGCONT)
+
+
+def _program(member: Seen) -> tuple[int, float, str]:
+    """What stays the same until it starts another program, whoever its parent becomes."""
+    return member.pid, member.start, member.program
 
 
 def _is(member: Seen, processes: Table) -> bool:

@@ -47,7 +47,11 @@ def prepare(plan: JobPlan) -> None:
 
 def _make(directory: str) -> None:
     try:
-        os.makedirs(directory, exist_ok=True)  # noqa: PTH103
+        try:
+            # Mostly only the last step is missing: makedirs would look at every one first.
+            os.mkdir(directory)  # noqa: PTH102
+        except (FileExistsError, FileNotFoundError):
+            os.makedirs(directory, exist_ok=True)  # noqa: PTH103
     except (OSError, ValueError) as error:
         raise PreparationError(
             node_failed(f"Cannot create the directory {directory}: {_reason(error)}")
@@ -96,6 +100,9 @@ async def clean_up(plan: JobPlan) -> None:
         if _leads_to(link):
             with suppress(OSError):
                 os.unlink(link.path)  # noqa: PTH108
+    for file in plan.files:
+        with suppress(OSError):
+            os.unlink(file.path)  # noqa: PTH108
     full = []
     for directory in reversed(plan.scratch):
         try:

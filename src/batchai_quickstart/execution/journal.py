@@ -75,10 +75,10 @@ class Journal:
         Returns:
             The directory for their records: subdirectory `records` of the run's ("" for itself).
         """
-        self._append({"starting": list(commands), "records": records})
         place = self.directory / records
         if records:
             place.mkdir(exist_ok=True)
+        self._append({"starting": list(commands), "records": records})
         return place
 
     def ending(self, verdict: Verdict) -> None:

@@ -48,20 +48,16 @@ class Submission:
         run: UUID of this run; a job that is requeued runs again under a new one.
         segment: `jobOutputDirectoryPathSegment`.
         properties: the job as it was submitted; secret values are not looked at.
-        location: the workspace's location.
         cluster: the cluster it runs on.
         cluster_mounts: what that cluster mounts on its nodes.
-        vm_gpus: GPUs of the cluster's VM size.
     """
 
     id: ResourceId
     run: str
     segment: str
     properties: models.JobBaseProperties
-    location: str
     cluster: ResourceId
     cluster_mounts: models.MountVolumes | None
-    vm_gpus: int
 
 
 def expand(text: str, variables: Mapping[str, str], field: str, *, path: bool = True) -> str:

@@ -14,7 +14,7 @@ from batchai_quickstart.service import mounts, plan, secrets
 from batchai_quickstart.service.registry import Record, Registry, utcnow, wire_time
 from batchai_quickstart.service.removal import is_deleting
 from batchai_quickstart.service.scheduler import Scheduler
-from batchai_quickstart.service.vmsizes import is_vm_size, vm_size
+from batchai_quickstart.service.vmsizes import is_vm_size
 from batchai_quickstart.storage.store import Store
 
 _DEFAULT_IMAGE = {
@@ -155,8 +155,6 @@ class Provisioner:
                 target="properties.cluster.id",
             )
         _not_deleting(cluster)
-        workspace = self._registry.get(id_.parent.parent)
-        assert workspace is not None
         run = str(uuid4())
         names = id_.names
         segment = (
@@ -170,12 +168,10 @@ class Provisioner:
                 run=run,
                 segment=segment,
                 properties=wanted,
-                location=workspace.location or "",
                 cluster=cluster_id,
                 cluster_mounts=models.MountVolumes.from_wire(cluster_mounts)
                 if cluster_mounts
                 else None,
-                vm_gpus=vm_size(cluster.properties["vmSize"]).gpus,
             )
         )
         sent = wanted.to_wire()
@@ -194,10 +190,8 @@ class Provisioner:
             "executionState": "queued",
             "executionStateTransitionTime": now,
         }
-        private = {"request": digest, "location": workspace.location or ""}
-        return self._scheduler.submit(
-            Record(id_, properties, private=private), secrets.of_job(wanted)
-        )
+        record = Record(id_, properties, private={"request": digest})
+        return self._scheduler.submit(record, secrets.of_job(wanted))
 
     def storage_account(self, id_: ResourceId, body: dict[str, Any]) -> Record:
         """Create a storage account and its two keys; an existing one is returned."""

@@ -44,6 +44,8 @@ CREATE TABLE IF NOT EXISTS secrets.secrets (
     key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, name)
 ) WITHOUT ROWID;
 """
+_RECENT = 1000
+"""Records kept in memory."""
 _COLUMNS = "id, seq, rev, location, tags, properties, private, active"
 
 
@@ -131,6 +133,8 @@ class Registry:
         self._depth = 0
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._touched: set[str] = set()
+        # What was read or written lately: a job's life asks for the same few records many times.
+        self._recent: dict[str, Record] = {}
 
     def close(self) -> None:
         """Close the files; every later call fails."""
@@ -148,6 +152,7 @@ class Registry:
             self._depth -= 1
             if self._depth == 0:
                 self._touched.clear()
+                self._recent.clear()
                 self._db.execute("ROLLBACK")
             raise
         self._depth -= 1
@@ -163,10 +168,19 @@ class Registry:
 
     def get(self, id_: ResourceId) -> Record | None:
         """Return the resource, or None."""
+        recent = self._recent.get(id_.key)
+        if recent is not None:
+            return recent
         row = self._db.execute(
             f"SELECT {_COLUMNS} FROM resources WHERE key = ?", (id_.key,)
         ).fetchone()
-        return _record(row) if row else None
+        return self._remember(_record(row)) if row else None
+
+    def _remember(self, record: Record) -> Record:
+        if len(self._recent) >= _RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[record.id.key] = record
+        return record
 
     def put(self, record: Record, *, secrets: Mapping[str, str] | None = None) -> Record:
         """Store a resource (new, or replacing the one of the same id) and return it as stored.
@@ -205,6 +219,7 @@ class Registry:
                     [(id_.key, name, value) for name, value in secrets.items()],
                 )
             self._touched.add(id_.key)
+            self._remember(stored)
         return stored
 
     def delete(self, id_: ResourceId) -> None:
@@ -218,6 +233,7 @@ class Registry:
                 self._db.execute(f"DELETE FROM {table} WHERE key = ? OR key > ? AND key < ?", below)
             for (key,) in rows:
                 self._touched.add(key)
+                self._recent.pop(key, None)
                 self.finish_operations(key)
 
     def children(

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from batchai_quickstart import ids, models
 from batchai_quickstart.engines.base import Engine, Node, Pool
-from batchai_quickstart.errors import NotFoundError, RequestError
+from batchai_quickstart.errors import NotFoundError, RequestError, ServiceError
 from batchai_quickstart.execution.adopt import adopt
 from batchai_quickstart.execution.outcome import Outcome
 from batchai_quickstart.execution.runner import Run
@@ -321,7 +321,13 @@ class Scheduler:
             for node in nodes:
                 cluster.busy[node.id] = cluster.idle.pop(node.id)
             taken, self._gpus = tuple(self._gpus[:gpus]), self._gpus[gpus:]
-            self._start(record, cluster, nodes, taken)
+            try:
+                self._start(record, cluster, nodes, taken)
+            except Exception as error:  # a fault of ours must not stop the queue
+                log.exception("job %s could not be started", record.id)
+                now = utcnow()
+                self._release(cluster, nodes, taken)
+                self._end(record, Outcome(None, "JobNodeFailed", repr(error), (), now, now))
 
     def _start(
         self, record: Record, cluster: _Cluster, nodes: tuple[Node, ...], gpus: tuple[int, ...]
@@ -380,7 +386,12 @@ class Scheduler:
         if all(name in cluster.idle for name in private["nodes"]):
             nodes = tuple(cluster.idle[name] for name in private["nodes"])
             stored = self._registry.secrets(record.id)
-            run = adopt(directory, cluster.pool, nodes, secrets.variables(stored))
+            try:
+                run = adopt(directory, cluster.pool, nodes, secrets.variables(stored))
+            except ServiceError as error:  # its records are damaged
+                now = utcnow()
+                self._end(record, Outcome(None, "JobNodeFailed", error.message, (), now, now))
+                return
         if run is None:
             self._requeue(record)
             return
@@ -420,7 +431,7 @@ class Scheduler:
             self._end(record, outcome)
             for path in running.logs:
                 self._changes.seal(path)
-        shutil.rmtree(running.directory, ignore_errors=True)
+        _remove_directory(running.directory)
         self._fit(running.cluster)
 
     def _requeue(self, record: Record) -> None:
@@ -482,10 +493,8 @@ class Scheduler:
             run=private.get("run", ""),
             segment=record.properties["jobOutputDirectoryPathSegment"],
             properties=models.JobBaseProperties.from_wire(record.properties),
-            location=private["location"],
             cluster=cluster_id,
             cluster_mounts=models.MountVolumes.from_wire(mounts) if mounts else None,
-            vm_gpus=vm_size(cluster.properties["vmSize"]).gpus if cluster else 0,
         )
 
     def _volume_path(self, stored: Mapping[str, str]) -> Callable[[str, str, str], str]:
@@ -526,6 +535,16 @@ class Scheduler:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a scheduler task failed", exc_info=task.exception())
+
+
+def _remove_directory(directory: Path) -> None:
+    """Remove a run's records: a handful of files, in most cases."""
+    try:
+        for name in os.listdir(directory):  # noqa: PTH208 - paths cost more than the removal
+            os.unlink(f"{directory}/{name}")  # noqa: PTH108
+        directory.rmdir()
+    except OSError:  # records of a second attempt are in a directory of their own
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _share(gpus: tuple[int, ...], index: int, nodes: int) -> tuple[int, ...]:

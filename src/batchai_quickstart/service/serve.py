@@ -18,6 +18,7 @@ from typing import Any
 
 import uvicorn
 
+from batchai_quickstart import models
 from batchai_quickstart.errors import ConfigurationError
 from batchai_quickstart.service.app import Service
 
@@ -150,6 +151,13 @@ async def _serve(
         with os.fdopen(ready_fd, "w") as ready:
             json.dump(info, ready)
     loop = asyncio.get_running_loop()
+    # Whoever waited for us now imports its own half; a request would pay for this otherwise.
+    for model in (
+        models.ClusterCreateParameters,
+        models.JobCreateParameters,
+        models.JobBaseProperties,
+    ):
+        loop.call_soon(model.model_rebuild)
     if lifeline_fd is not None:
         loop.add_reader(lifeline_fd, server.leave)
     if idle_exit is not None:

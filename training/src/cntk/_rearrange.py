@@ -1,0 +1,316 @@
+"""Rows of the table that move, join or sum up: matrix products, reductions, reshaping, slices."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import torch
+
+from cntk._absent import refuse
+from cntk._dictionary import Dictionary, FileAxis, NDShape
+from cntk._graph import Bound, Node, Operation, infer_dimensions
+from cntk.axis import ALL_STATIC, BATCH, from_end, static, to_python
+from cntk.variables import InferredDimension, Shape, Variable
+
+_Tensor = torch.Tensor
+_OPEN: Final = InferredDimension % 2**64
+"""A dimension of a reshape that follows from the others, as files write it."""
+
+# Products. Files have the operands as column-major matrices: the right one of Python first.
+
+
+def _product_dims(
+    attributes: Dictionary, operands: Sequence[Variable], *, transpose: bool
+) -> tuple[Shape, Shape, Shape]:
+    """Return the dimensions of the left operand alone, those summed over, and the right's."""
+    right, left = operands
+    outputs = int(attributes["outputRank"])
+    if transpose:
+        out = right.shape[:-1]
+        inner = right.shape[-1:]
+    else:
+        out = right.shape[len(right.shape) - outputs :]
+        inner = right.shape[: len(right.shape) - outputs]
+    if InferredDimension in right.shape:
+        mapped = int(attributes.get("inferInputRankToMap", -1))
+        inner = left.shape[mapped if mapped >= 0 else len(left.shape) - len(inner) :]
+        infer_dimensions(right, (*out, *inner) if transpose else (*inner, *out))
+    rest = left.shape[: len(left.shape) - len(inner)]
+    if len(left.shape) < len(inner) or left.shape[len(rest) :] != inner:
+        message = (
+            f"Times: the operands {left!r} and {right!r} do not go together: the last dimensions "
+            "of the first must be "
+            "the first of the second."
+        )
+        raise ValueError(message)
+    if transpose and not out:
+        out = (1,)
+    return rest, inner, out
+
+
+def _product(
+    *, transpose: bool
+) -> tuple[Callable[[Dictionary, Sequence[Variable]], Shape], Callable[[Node, bool], Bound]]:
+    def shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+        rest, _, out = _product_dims(attributes, operands, transpose=transpose)
+        return (*rest, *out)
+
+    def bind(node: Node, _training: bool) -> Bound:
+        dims = _product_dims(node.attributes, node.inputs, transpose=transpose)
+        rest, inner, out = map(math.prod, dims)
+        result = (*dims[0], *dims[2])
+        right_batched, left_batched = (v._batched for v in node.inputs)
+        flat_right = (out, inner) if transpose else (inner, out)
+
+        def run(right: _Tensor, left: _Tensor) -> _Tensor:
+            if not right_batched:
+                matrix = right.reshape(flat_right)
+                product = left.reshape(-1, inner) @ (matrix.T if transpose else matrix)
+            else:
+                matrix = right.reshape(-1, *flat_right)
+                operand = (
+                    left.reshape(-1, rest, inner) if left_batched else left.reshape(rest, inner)
+                )
+                product = torch.matmul(operand, matrix.mT if transpose else matrix)
+            return (
+                product.reshape(-1, *result)
+                if left_batched or right_batched
+                else product.reshape(result)
+            )
+
+        return run
+
+    return shape, bind
+
+
+# Reductions.
+
+
+def _log_sum(x: _Tensor, axes: tuple[int, ...], keep: bool) -> _Tensor:
+    return torch.logsumexp(x, axes, keepdim=keep)
+
+
+def _product_over(x: _Tensor, axes: tuple[int, ...], keep: bool) -> _Tensor:
+    for axis in sorted(axes, reverse=True):
+        x = torch.prod(x, axis, keepdim=keep)
+    return x
+
+
+def _position(find: Callable[..., _Tensor]) -> Callable[[_Tensor, tuple[int, ...], bool], _Tensor]:
+    def run(x: _Tensor, axes: tuple[int, ...], keep: bool) -> _Tensor:
+        if len(axes) != 1:
+            raise refuse("argmax or argmin over several axes at once")
+        return find(x, axes[0], keepdim=keep).to(x.dtype)
+
+    return run
+
+
+_REDUCTIONS: Final[dict[str, Callable[[_Tensor, tuple[int, ...], bool], _Tensor]]] = {
+    "Sum": lambda x, axes, keep: torch.sum(x, axes, keepdim=keep),
+    "Mean": lambda x, axes, keep: torch.mean(x, axes, keepdim=keep),
+    "Max": lambda x, axes, keep: torch.amax(x, axes, keepdim=keep),
+    "Min": lambda x, axes, keep: torch.amin(x, axes, keepdim=keep),
+    "LogSum": _log_sum,
+    "Prod": _product_over,
+    "Argmax": _position(torch.argmax),
+    "Argmin": _position(torch.argmin),
+}
+
+
+def _listed(attributes: Dictionary) -> list[FileAxis]:
+    return list(attributes["axisVec"]) if "axisVec" in attributes else [attributes["axis"]]
+
+
+def _settle_axes(attributes: Dictionary, operands: Sequence[Variable]) -> Dictionary:
+    """Count the axes from the fastest one, now that the rank is known."""
+    rank = len(operands[0].shape)
+    settled = dict(attributes)
+    for key in ("axis", "axis1", "axis2", "beginAxis", "endAxis"):
+        if isinstance(settled.get(key), FileAxis):
+            settled[key] = from_end(settled[key], rank)
+    if "axisVec" in settled:
+        settled["axisVec"] = [from_end(axis, rank) for axis in settled["axisVec"]]
+    return settled
+
+
+def _reduced(attributes: Dictionary, operand: Variable) -> tuple[int, ...]:
+    """Return the reduced axes in Python's order; all of them for an empty operand of rank 0."""
+    rank = len(operand.shape)
+    axes = _listed(attributes)
+    if axes == [ALL_STATIC]:
+        return tuple(range(rank))
+    if BATCH in axes:
+        raise refuse("A reduction over the batch axis")
+    return tuple(to_python(axis, rank) for axis in axes)
+
+
+def _reduce_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    axes = _reduced(attributes, operands[0])
+    if attributes["reductionOpName"] not in _REDUCTIONS:
+        raise refuse(f"ReduceElements with {attributes['reductionOpName']!r}")
+    if _listed(attributes) == [ALL_STATIC]:
+        return ()
+    keep = attributes["reductionKeepDimensions"]
+    dims = enumerate(operands[0].shape)
+    return tuple(1 if i in axes else dim for i, dim in dims if keep or i not in axes)
+
+
+def _reduce(node: Node, _training: bool) -> Bound:
+    operand = node.inputs[0]
+    reduce = _REDUCTIONS[node.attributes["reductionOpName"]]
+    axes = tuple(axis - len(operand.shape) for axis in _reduced(node.attributes, operand))
+    result = node.outputs[0].shape
+    if not axes:
+        return lambda x: x
+    if _listed(node.attributes) == [ALL_STATIC] and len(axes) > 1:
+        # One axis for all of them, so that a position counts in C order.
+        lead = operand._batched
+        return lambda x: reduce(x.reshape(*x.shape[: int(lead)], -1), (-1,), False)
+    return lambda x: reduce(x, axes, True).reshape(*x.shape[: int(operand._batched)], *result)
+
+
+# Shapes.
+
+
+def _settle_reshape(attributes: Dictionary, operands: Sequence[Variable]) -> Dictionary:
+    """Count the part's bounds from the fastest axis; a negative one is -1 - Python's position."""
+    rank = len(operands[0].shape)
+    settled = dict(attributes)
+    for key in ("beginAxis", "endAxis"):
+        index = settled[key].index
+        settled[key] = static(index + rank + 1 if index < 0 else index)
+    return settled
+
+
+def _reshape_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    old = operands[0].shape
+    start, stop = (len(old) - attributes[key].index for key in ("endAxis", "beginAxis"))
+    if not 0 <= start <= stop <= len(old):
+        message = f"Reshape: the axes {start} to {stop} are not within {operands[0]!r}."
+        raise ValueError(message)
+    part = list(NDShape(attributes["newShape"]).python)
+    cells = math.prod(old[start:stop])
+    if part.count(_OPEN) == 1:
+        hole = part.index(_OPEN)
+        known = math.prod(dim for i, dim in enumerate(part) if i != hole)
+        part[hole] = cells // known if known else 0
+    if math.prod(part) != cells:
+        message = (
+            f"Reshape: the {cells} elements of {operands[0]!r} do not fill the shape {tuple(part)}."
+        )
+        raise ValueError(message)
+    return (*old[:start], *part, *old[stop:])
+
+
+def _reshape(node: Node, _training: bool) -> Bound:
+    shape, batched = node.outputs[0].shape, node.inputs[0]._batched
+    return lambda x: x.reshape(-1, *shape) if batched else x.reshape(shape)
+
+
+def _slice_range(attributes: Dictionary, operand: Variable) -> tuple[int, range]:
+    axis = to_python(attributes["axis"], len(operand.shape))
+    size = operand.shape[axis]
+    begin, end = int(attributes["beginIndex"]), int(attributes["endIndex"])
+    begin = begin + size if begin < 0 else begin
+    end = end + size if end <= 0 else end
+    step = int(attributes.get("sliceStrides", 1))
+    if not 0 <= begin < end <= size or step < 1:
+        message = (
+            f"Slice: from {begin} to {end} by {step} is not within axis {axis} of {operand!r}."
+        )
+        raise ValueError(message)
+    return axis, range(begin, end, step)
+
+
+def _slice_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    if "axis" not in attributes:
+        raise refuse("Slice along several axes at once")
+    axis, kept = _slice_range(attributes, operands[0])
+    shape = operands[0].shape
+    return (*shape[:axis], len(kept), *shape[axis + 1 :])
+
+
+def _slice(node: Node, _training: bool) -> Bound:
+    axis, kept = _slice_range(node.attributes, node.inputs[0])
+    cut = (slice(None),) * (axis + node.inputs[0]._batched) + (
+        slice(kept.start, kept.stop, kept.step),
+    )
+    return lambda x: x[cut]
+
+
+def _splice_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    shapes = [v.shape for v in operands]
+    axis = to_python(attributes["axis"], len(shapes[0]))
+    if any(s[:axis] + s[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for s in shapes):
+        message = f"Splice: the operands' shapes {shapes} differ in more than axis {axis}."
+        raise ValueError(message)
+    return (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])
+
+
+def _splice(node: Node, _training: bool) -> Bound:
+    rank = len(node.inputs[0].shape)
+    axis = to_python(node.attributes["axis"], rank) - rank
+    batched = [v._batched for v in node.inputs]
+
+    def run(*tensors: _Tensor) -> _Tensor:
+        count = max((len(t) for t, b in zip(tensors, batched, strict=True) if b), default=0)
+        whole = [
+            t if b or not count else t.expand(count, *t.shape)
+            for t, b in zip(tensors, batched, strict=True)
+        ]
+        return torch.cat(whole, axis)
+
+    return run
+
+
+def _transposed(attributes: Dictionary, operand: Variable) -> list[int]:
+    """Return for each axis of the result, in Python's order, the operand's axis that it is."""
+    rank = len(operand.shape)
+    if "axisVec" in attributes:
+        return [to_python(axis, rank) for axis in reversed(attributes["axisVec"])]
+    order = list(range(rank))
+    a, b = (to_python(attributes[key], rank) for key in ("axis1", "axis2"))
+    order[a], order[b] = b, a
+    return order
+
+
+def _transpose_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    return tuple(operands[0].shape[axis] for axis in _transposed(attributes, operands[0]))
+
+
+def _transpose(node: Node, _training: bool) -> Bound:
+    batched = node.inputs[0]._batched
+    order = [axis + batched for axis in _transposed(node.attributes, node.inputs[0])]
+    return lambda x: x.permute([0, *order] if batched else order)
+
+
+def _squeeze_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    return tuple(dim for dim in operands[0].shape if dim != 1)
+
+
+ROWS: Final[tuple[Operation, ...]] = (
+    Operation(12, "TransposeAxes", _transpose_shape, _transpose, _settle_axes),
+    Operation(14, "Slice", _slice_shape, _slice, _settle_axes),
+    Operation(
+        16,
+        "Reshape",
+        _reshape_shape,
+        _reshape,
+        _settle_reshape,
+        ("newShape", "beginAxis", "endAxis"),
+    ),
+    Operation(
+        31, "Times", *_product(transpose=False), attributes=("outputRank", "inferInputRankToMap")
+    ),
+    Operation(32, "TransposeTimes", *_product(transpose=True), attributes=("outputRank",)),
+    Operation(
+        39,
+        "ReduceElements",
+        _reduce_shape,
+        _reduce,
+        _settle_axes,
+        ("reductionOpName", "reductionKeepDimensions"),
+    ),
+    Operation(43, "Splice", _splice_shape, _splice, _settle_axes, ("axis",)),
+    Operation(88, "Squeeze", _squeeze_shape, _reshape),
+)

@@ -1,0 +1,182 @@
+"""Minibatch sources and the CNTK text format."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cntk as C
+from cntk.io import CTFDeserializer, MinibatchSource, StreamDef, StreamDefs
+
+
+def source(path: Path, dim: int = 2, **options: object) -> MinibatchSource:
+    streams = StreamDefs(f=StreamDef(field="features", shape=dim), l=StreamDef("labels", 1))
+    return MinibatchSource(CTFDeserializer(path, streams), **options)  # type: ignore[arg-type]
+
+
+def ten(path: Path) -> Path:
+    path.write_text("".join(f"|features {i} {i + 1} |labels {i}\n" for i in range(10)))
+    return path
+
+
+def labels(reader: MinibatchSource, size: int) -> list[int]:
+    data = reader.next_minibatch(size, {"l": reader.streams.l})
+    return [int(v) for v in data["l"].asarray().ravel()] if data else []
+
+
+@pytest.mark.parametrize(
+    ("seed", "expected"),
+    [(0, "4 7 3 9 1 2 8 6 5 0 1 2 8 6 5 7 0 9 3 4"), (7, "3 7 8 6 5 2 9 0 4 1")],
+)
+def test_the_order_is_cntks(tmp_path: Path, seed: int, expected: str) -> None:
+    """Ten lines come in CNTK's order, another one in the second sweep."""
+    wanted = [int(word) for word in expected.split()]
+    reader = source(ten(tmp_path / "data"), randomization_seed=seed)
+    assert labels(reader, len(wanted)) == wanted
+
+
+def test_minibatches_run_across_the_end_of_a_sweep(tmp_path: Path) -> None:
+    """They stay full, and those that contain or reach an end say so."""
+    reader = source(ten(tmp_path / "data"))
+    batches = [reader.next_minibatch(4)[reader.streams.l] for _ in range(5)]
+    assert [batch.num_samples for batch in batches] == [4] * 5
+    assert [batch.end_of_sweep for batch in batches] == [False, False, True, False, True]
+
+
+def test_the_last_minibatch_is_short(tmp_path: Path) -> None:
+    """At max_samples or max_sweeps the rest comes, then nothing."""
+    limited = source(ten(tmp_path / "data"), max_samples=13)
+    assert [len(labels(limited, 4)) for _ in range(6)] == [4, 4, 4, 1, 0, 0]
+    once = source(tmp_path / "data", max_sweeps=1, randomize=False)
+    assert [labels(once, 4) for _ in range(4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], []]
+
+
+def test_a_source_goes_on_from_where_it_was(tmp_path: Path) -> None:
+    """The state is the number of samples given out; restoring it continues identically."""
+    reader = source(ten(tmp_path / "data"))
+    labels(reader, 8)
+    state = reader.get_checkpoint_state()
+    assert state == {"minibatchSourcePosition": 8}
+    again = source(tmp_path / "data")
+    again.restore_from_checkpoint(state)
+    assert labels(again, 9) == labels(reader, 9)
+
+
+def test_minibatch_data_look_like_cntks(tmp_path: Path) -> None:
+    """Values come as (samples, 1, dim) float32, keyed by the caller's variables."""
+    reader = source(ten(tmp_path / "data"), randomize=False)
+    x = C.input_variable(2)
+    data = reader.next_minibatch(3, input_map={x: reader.streams.f})[x]
+    assert (data.shape, data.num_sequences, len(data), data.is_sparse) == ((3, 1, 2), 3, 3, False)
+    np.testing.assert_array_equal(data.asarray(), [[[0, 1]], [[1, 2]], [[2, 3]]])
+    assert data.asarray().dtype == np.float32
+    np.testing.assert_array_equal(C.square(x).eval({x: data}), [[0, 1], [1, 4], [4, 9]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "|features 1 2 |labels 3\n|features 4 5 |labels 6\n",
+        "|labels 3 |features 1 2\n|labels 6 |features 4 5",
+        "|features 1 2 |labels 3\r\n|features 4 5 |labels 6\r\n",
+        "|features 1.0 2e0 |labels 3\n|features +4 5 |labels 6\n",
+        "|# a comment |features 1 2 |labels 3\n\n|features 4 5 |labels 6\n",
+        "|labels 3 |features 1 2\n|features 4 5 |labels 6\n",
+        "|features 1 2 |other 9 9 9 |labels 3\n|features 4 5 |labels 6\n",
+        "0 |features 1 2 |labels 3\n1 |features 4 5 |labels 6\n",
+        "|features   1\t2   |labels 3  \n|features 4 5 |labels 6\n",
+        "|features 001 2|labels 3\n|features 4 5 |labels 6\n",
+    ],
+)
+def test_every_spelling_of_the_same_data_reads_alike(tmp_path: Path, text: str) -> None:
+    """Blanks, order, comments, ids, line ends, unknown streams and floats change nothing."""
+    (tmp_path / "data").write_bytes(text.encode())
+    reader = source(tmp_path / "data", randomize=False)
+    data = reader.next_minibatch(2)
+    np.testing.assert_array_equal(data[reader.streams.f].asarray(), [[[1, 2]], [[4, 5]]])
+    np.testing.assert_array_equal(data[reader.streams.l].asarray(), [[[3]], [[6]]])
+
+
+@pytest.mark.parametrize("value", ["255", "256", "999", "1000", "70000", "-1", "0.5", "1e-3"])
+def test_numbers_of_every_size_are_read_exactly(tmp_path: Path, value: str) -> None:
+    """What does not fit into a byte is read as a float."""
+    (tmp_path / "data").write_text(f"|features 7 {value} |labels 100\n" * 3)
+    reader = source(tmp_path / "data", randomize=False)
+    data = reader.next_minibatch(3)
+    np.testing.assert_array_equal(data[reader.streams.f].asarray(), [[[7, np.float32(value)]]] * 3)
+
+
+def test_blocks_and_lines_do_not_depend_on_each_other(tmp_path: Path) -> None:
+    """A file of several blocks, fast and careful ones in turn, reads as its lines say."""
+    count = 3000
+    rows = [[i % 251, i % 7, *[i % 3] * 998] for i in range(count)]
+    lines = [f"|features {' '.join(map(str, row))} |labels {i % 9}" for i, row in enumerate(rows)]
+    lines[1500] = lines[1500].replace("|labels ", "|labels -")
+    (tmp_path / "data").write_text("\n".join(lines))
+    reader = source(tmp_path / "data", dim=1000, randomize=False)
+    data = reader.next_minibatch(count)
+    np.testing.assert_array_equal(data[reader.streams.f].asarray()[:, 0], rows)
+    assert data[reader.streams.l].asarray().ravel().tolist()[1499:1502] == [
+        1499 % 9,
+        -(1500 % 9),
+        1501 % 9,
+    ]
+
+
+def test_missing_values_are_zero_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A short dense sample is filled up, and stderr says at which offset."""
+    (tmp_path / "data").write_text("|features 1 2 |labels 3\n|features 4 |labels 6\n")
+    reader = source(tmp_path / "data", randomize=False)
+    np.testing.assert_array_equal(reader.next_minibatch(2)[reader.streams.f].asarray()[1], [[4, 0]])
+    assert "WARNING: A dense sample at offset 24 in the input file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("|features 1 2\n", "Malformed input file. Bailing out"),
+        ("|features 1 x |labels 3\n", "Reached the maximum number of allowed errors"),
+        ("|features 1 1_0 |labels 3\n", "text instead of a number"),
+        (
+            "junk |features 1 2 |labels 3\n",
+            "Expected a sequence id at the offset 0, none was found",
+        ),
+        ("|features 1 2 3 |labels 3\n", "3 values where 2 are expected"),
+        ("", "Input file is empty"),
+        ("\n\n", "Input file is empty"),
+    ],
+)
+def test_bad_files_are_refused_in_cntks_words(tmp_path: Path, text: str, message: str) -> None:
+    """Missing streams, text, too many values and empty files raise RuntimeError."""
+    (tmp_path / "data").write_text(text)
+    with pytest.raises(RuntimeError, match=message):
+        source(tmp_path / "data")
+
+
+def test_a_missing_file_is_named() -> None:
+    """The message has the path."""
+    with pytest.raises(RuntimeError, match="Input file '/nonexist' is not open"):
+        source(Path("/nonexist"))
+
+
+def test_sequences_and_sparse_data_are_refused_by_name(tmp_path: Path) -> None:
+    """What the reader does not do yet it does not do silently."""
+    (tmp_path / "data").write_text("0 |features 1 2 |labels 3\n0 |features 4 5 |labels 6\n")
+    with pytest.raises(NotImplementedError, match="continue sequence 0"):
+        source(tmp_path / "data")
+    with pytest.raises(NotImplementedError, match="is_sparse=True"):
+        StreamDef("f", 2, is_sparse=True)
+
+
+def test_mnist_comes_in_cntks_order(mnist: Path) -> None:
+    """Sweep 0 of the training file starts with lines 6096, 7045, 8240, 46310, 42416, 47947."""
+    streams = StreamDefs(f=StreamDef("features", 784), l=StreamDef("labels", 10))
+    path = mnist / "Train-28x28_cntk_text.txt"
+    shuffled = MinibatchSource(CTFDeserializer(path, streams))
+    plain = MinibatchSource(CTFDeserializer(path, streams), randomize=False)
+    everything = plain.next_minibatch(60000)[plain.streams.f].asarray()
+    first = shuffled.next_minibatch(6)[shuffled.streams.f].asarray()
+    np.testing.assert_array_equal(first, everything[[6096, 7045, 8240, 46310, 42416, 47947]])
+    assert everything.mean() == pytest.approx(33.318421, abs=1e-3)

@@ -94,6 +94,8 @@ def _quickstart(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from batchai_quickstart import local
+
+    local.check_platform()
     from batchai_quickstart.service.serve import serve
 
     root = (options.root or local.default_root()).resolve()

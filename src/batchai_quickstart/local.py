@@ -175,6 +175,23 @@ def _ended(pid: int, timeout: float) -> bool:
             os.close(fd)
 
 
+def check_platform(platform: str = sys.platform) -> None:
+    """Say plainly where the service cannot run.
+
+    Arguments:
+        platform: as `sys.platform` names it.
+
+    Raises:
+        ConfigurationError: on Windows.
+    """
+    if platform == "win32":
+        raise ConfigurationError(
+            "The service starts jobs through POSIX process sessions and symbolic-link mounts, "
+            "which Windows lacks: run it under WSL or on another machine, and set "
+            "BATCHAI_ENDPOINT and BATCHAI_TOKEN here. The client works on Windows."
+        )
+
+
 @contextlib.contextmanager
 def _starting(root: Path) -> Iterator[None]:
     """Hold the right to start the service of a root; others wait here for its end."""
@@ -195,6 +212,7 @@ def _start(
     root: Path, *options: str, pass_fds: tuple[int, ...] = ()
 ) -> "tuple[ServiceInfo, subprocess.Popen[bytes]]":
     """Start a service in a session of its own and wait until it answers."""
+    check_platform()
     read, write = os.pipe()
     log = root / "service.log"
     command = [sys.executable, "-m", "batchai_quickstart", "serve", "--root", str(root)]

@@ -13,7 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batchai_quickstart import Connection, Job, JobFailedError, ServiceError, local
+from batchai_quickstart import (
+    ConfigurationError,
+    Connection,
+    Job,
+    JobFailedError,
+    ServiceError,
+    local,
+)
 from batchai_quickstart.local import LocalService, ServiceInfo
 from tests.e2e.conftest import Lab, connect
 
@@ -107,6 +114,12 @@ def test_taken_port_is_named(root: Path) -> None:
     assert refused.returncode == 1
     assert f"Port {port} of 127.0.0.1 is taken" in refused.stderr
     assert not (root / "service.json").exists()
+
+
+def test_windows_is_told_what_to_do() -> None:
+    """Where the service cannot run, the error says why and what works instead."""
+    with pytest.raises(ConfigurationError, match="BATCHAI_ENDPOINT"):
+        local.check_platform("win32")
 
 
 def test_unusable_root_is_named(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
-        import fcntl  # absent on Windows, which `serve` refuses before it comes here
+        import fcntl  # absent on Windows, where no service is started
 
         self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -78,15 +78,8 @@ def serve(
         end_jobs: terminate what runs before leaving, instead of letting it go on.
 
     Raises:
-        ConfigurationError: the root is in use or not writable, the port is taken, or the
-            platform lacks what the service needs.
+        ConfigurationError: the root is in use or not writable, or the port is taken.
     """
-    if sys.platform == "win32":
-        raise ConfigurationError(
-            "The service starts jobs through POSIX process sessions and symbolic-link mounts, "
-            "which Windows lacks: run it under WSL or on another machine, and set "
-            "BATCHAI_ENDPOINT and BATCHAI_TOKEN here. The client works on Windows."
-        )
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = Lock(root / "service.lock")

@@ -15,6 +15,7 @@ def _clean_environment(
     for name in (
         "BATCHAI_ENDPOINT",
         "BATCHAI_TOKEN",
+        "BATCHAI_SUBSCRIPTION_ID",
         "BATCHAI_ROOT",
         "AZURE_BATCHAI_STORAGE_ACCOUNT",
         "AZURE_BATCHAI_STORAGE_KEY",

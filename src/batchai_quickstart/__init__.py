@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from batchai_quickstart import errors, models
     from batchai_quickstart.client.cluster import Cluster
     from batchai_quickstart.client.connection import Connection
+    from batchai_quickstart.client.container import BlobContainer
     from batchai_quickstart.client.experiment import Experiment
+    from batchai_quickstart.client.fileshare import FileShare
     from batchai_quickstart.client.group import ResourceGroup
     from batchai_quickstart.client.job import Job
     from batchai_quickstart.client.jobfile import JobSpec
     from batchai_quickstart.client.outputs import JobFile
     from batchai_quickstart.client.storage import StorageAccount
-    from batchai_quickstart.client.volumes import BlobContainer, FileShare, StoredFile
+    from batchai_quickstart.client.stored import StoredFile
     from batchai_quickstart.client.workspace import Workspace
     from batchai_quickstart.errors import (
         AuthenticationError,
@@ -43,13 +45,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "client.cluster": ("Cluster",),
     "client.connection": ("Connection",),
+    "client.container": ("BlobContainer",),
     "client.experiment": ("Experiment",),
+    "client.fileshare": ("FileShare",),
     "client.group": ("ResourceGroup",),
     "client.job": ("Job",),
     "client.jobfile": ("JobSpec",),
     "client.outputs": ("JobFile",),
     "client.storage": ("StorageAccount",),
-    "client.volumes": ("BlobContainer", "FileShare", "StoredFile"),
+    "client.stored": ("StoredFile",),
     "client.workspace": ("Workspace",),
     "errors": (
         "AuthenticationError",

@@ -1,7 +1,7 @@
 """The embedded service: found where it runs, started where it does not.
 
 The service is always a process of its own, so scripts come and go while jobs go on. This module
-joins the client's world to it and imports neither side.
+joins the client's world to it; of the service it imports nothing.
 """
 
 import contextlib
@@ -17,10 +17,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from batchai_quickstart.errors import ConfigurationError, ServiceError
+
+if TYPE_CHECKING:
+    from batchai_quickstart.client.connection import Connection
 
 IDLE_EXIT = 3600.0
 """Seconds without a request, and with nothing running, after which a detached service leaves."""
@@ -280,6 +283,14 @@ class LocalService:
     def subscription_id(self) -> str:
         """The one subscription."""
         return self.info.subscription_id
+
+    def connect(self) -> "Connection":
+        """Return a connection to it, for the `connection=` of every `create`, `get` and `list`."""
+        from batchai_quickstart.client.connection import Connection
+
+        return Connection.open(
+            self.endpoint, token=self.token, subscription_id=self.subscription_id
+        )
 
     def __enter__(self) -> Self:
         if self._temporary:

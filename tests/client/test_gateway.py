@@ -235,7 +235,7 @@ def test_groups_and_accounts(wire: responses.RequestsMock, connection: Connectio
     }
     wire.put(url(account), json=body)
     made = connection.gateway.put_account(account, "eastus", {})
-    assert (made.name, made.group, made.file_endpoint) == ("store", "g", f"{ENDPOINT}/file/s")
+    assert (made.name, made.group, made.file_endpoint) == ("store", "g", f"{ENDPOINT}/file/store")
     wire.post(url(account, "/listKeys"), json={"keys": [{"keyName": "key1", "value": "a2V5"}]})
     assert connection.gateway.account_keys(account) == ("a2V5",)
     wire.delete(url(account), status=409, json=envelope("StorageAccountInUse", "in use"))
@@ -302,3 +302,22 @@ def test_token_does_not_follow_links_elsewhere(
     wire.get("http://127.0.0.1:9998/next", json={"value": []})
     assert not list(connection.gateway.resources(A_JOB.parent, JOB, models.Job))
     assert "Authorization" not in wire.calls[1].request.headers
+
+
+def test_answer_that_is_no_json_is_a_service_error(
+    wire: responses.RequestsMock, connection: Connection
+) -> None:
+    """A page of a proxy in place of an answer is told as that, not as a programming error."""
+    wire.get(url(A_JOB), body="<html>sign in</html>", content_type="text/html")
+    for wait in (None, 1.0):
+        with pytest.raises(ServiceError, match="makes no sense"):
+            connection.gateway.get(A_JOB, models.Job, wait=wait)
+
+
+def test_odd_names_are_quoted(wire: responses.RequestsMock, connection: Connection) -> None:
+    """A name with characters of a URL stays one part of the path."""
+    odd = SPACE.parent.child(WORKSPACE, "a?b#c%2F")
+    spaces = f"{SPACE.parent}/providers/Microsoft.BatchAI/workspaces"
+    wire.get(f"{ENDPOINT}{spaces}/a%3Fb%23c%252F", json={})
+    for wait in (None, 1.0):
+        assert connection.gateway.get(odd, models.Workspace, wait=wait) is not None

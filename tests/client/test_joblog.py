@@ -1,6 +1,7 @@
 """Following a job's file against a service that is not ours, and one that is."""
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def job(state: str) -> dict[str, Any]:
 
 
 def listing(*names: str, size: int = 0, link: str = FILE) -> dict[str, Any]:
-    facts = {"contentLength": size, "lastModified": "2026-01-01T00:00:00Z"}
+    facts = {"contentLength": size, "lastModified": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
     entry = {"fileType": "file", "downloadUrl": link, "properties": facts}
     return {"value": [{"name": name, **entry} for name in names]}
 
@@ -139,6 +140,18 @@ def test_stream_log_prints_and_returns_the_job(wire: responses.RequestsMock, han
     output = io.StringIO()
     assert handle.stream_log("stderr.txt", output=output) is handle
     assert output.getvalue() == "ä\nno end"
+
+
+def test_old_files_are_read_without_waiting(handle: Job) -> None:
+    """The log of a job that ended long ago: its state first, then one read that is not held."""
+    old = listing("stderr.txt", size=3)
+    old["value"][0]["properties"]["lastModified"] = "2020-01-01T00:00:00Z"
+    with responses.RequestsMock(registry=OrderedRegistry) as wire:
+        wire.post(LIST, json=old)
+        wire.get(URL, json=job("succeeded"))
+        wire.get(FILE, body=b"old", status=206, match=[at(0)])
+        assert list(handle.iter_log("stderr.txt")) == ["old"]
+        assert "Prefer" not in wire.calls[2].request.headers
 
 
 def test_interrupt_leaves_the_job_and_says_how_to_come_back(

@@ -1,10 +1,14 @@
 """Reading a signed link by ranges."""
 
+import socket
+import threading
+
 import pytest
 import requests
 import responses
 from responses import matchers
 
+from batchai_quickstart import Connection
 from batchai_quickstart.client.link import Link
 from batchai_quickstart.client.tail import Broken, Expired
 
@@ -72,3 +76,33 @@ def test_unreachable_service_breaks(wire: responses.RequestsMock, link: Link) ->
     wire.get(URL, body=requests.ConnectionError("refused"))
     with pytest.raises(Broken, match="refused"):
         link.read(0)
+
+
+def test_nobody_listening_breaks() -> None:
+    """A refused connection, through the session that connections make, is one to try again."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{held.getsockname()[1]}"
+        session = Connection.open(endpoint, token="t", subscription_id="s").session
+        with pytest.raises(Broken, match="refused"):
+            Link(session, f"{endpoint}/file").read(0)
+
+
+def test_answer_that_breaks_off_breaks() -> None:
+    """A connection closed in the middle of a body is told from the end of the body."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 206 OK\r\nContent-Length: 10\r\n\r\nhalf")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        session = Connection.open(endpoint, token="t", subscription_id="s").session
+        part = Link(session, f"{endpoint}/file").read(0)
+        with pytest.raises(Broken):
+            list(part.chunks)
+        thread.join()

@@ -75,8 +75,9 @@ class Fake:
         self.log.append(f"sleep {seconds:g}")
         self.now += seconds
 
-    def follow(self, offset: int = 0) -> bytes:
-        return b"".join(follow(self, offset, sleep=self.sleep, clock=lambda: self.now))
+    def follow(self, offset: int = 0, *, is_alive: bool = True) -> bytes:
+        pieces = follow(self, offset, is_alive=is_alive, sleep=self.sleep, clock=lambda: self.now)
+        return b"".join(pieces)
 
 
 def test_pushed_bytes_come_without_pause_or_question() -> None:
@@ -92,6 +93,23 @@ def test_state_is_asked_before_the_last_read() -> None:
     assert fake.follow() == b"alate"
     polite = Fake([b"a", None, b"late", "over"], pushed=False)
     assert polite.follow() == b"alate"
+
+
+def test_finished_file_is_never_held() -> None:
+    """Where the state is not known it is asked first; a read of a finished file is not held."""
+    fake = Fake([], content=b"old", ended=True)
+    assert fake.follow(is_alive=False) == b"old"
+    assert fake.log == ["state", "read 0 now"]
+
+
+def test_old_news_of_the_writer_is_asked_again() -> None:
+    """After a slow reader's pause the state is asked before a read is held again."""
+    fake = Fake([b"a", b"b", None, "over"])
+    pieces = follow(fake, is_alive=True, sleep=fake.sleep, clock=lambda: fake.now)
+    assert next(pieces) == b"a"
+    fake.now += tail.FRESH + 1
+    assert list(pieces) == [b"b"]
+    assert fake.log[:4] == ["read 0", "state", "read 1", "read 2"]
 
 
 def test_seal_before_state_is_waited_for_by_the_state() -> None:
@@ -137,6 +155,7 @@ def test_outage_is_waited_out_with_growing_pauses() -> None:
     """A service that is away is asked again after 0, 0.1, 0.2, 0.5 ... seconds."""
     fake = Fake([Broken, Broken, Broken, Broken, b"back", "over"])
     assert fake.follow() == b"back"
+    assert fake.log[:5] == ["read 0", "read 0", "sleep 0.1", "renew", "read 0"]
     assert [entry for entry in fake.log if entry.startswith("sleep")] == [
         "sleep 0.1",
         "sleep 0.2",

@@ -6,11 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 import responses
 from responses import matchers
 from responses.registries import OrderedRegistry
 
-from batchai_quickstart import Connection, InvalidRequestError, WaitTimeoutError, models
+from batchai_quickstart import (
+    Connection,
+    InvalidRequestError,
+    ServiceError,
+    WaitTimeoutError,
+    models,
+)
 from batchai_quickstart.client.joblog import is_over
 from batchai_quickstart.client.resource import Resource, of_kind
 from batchai_quickstart.ids import CLUSTER, EXPERIMENT, JOB, WORKSPACE, ResourceId
@@ -96,3 +103,44 @@ def test_ids_of_another_kind_are_refused() -> None:
     assert of_kind(JOB, str(ID)) == ID
     with pytest.raises(InvalidRequestError, match="is the id of a Job; expected that of a Cluster"):
         of_kind(CLUSTER, str(ID))
+
+
+def test_wait_outlives_a_restart_of_the_service(
+    wire: responses.RequestsMock, connection: Connection, sleeps: list[float]
+) -> None:
+    """A service that goes away during a wait is asked again until it is back."""
+    answers: list[Any] = [requests.ConnectionError("refused")] * 4
+    answers = [job("running"), *answers, job("succeeded")]
+
+    def answer(_: object) -> tuple[int, dict[str, str], Any]:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return 200, PUSHED, json.dumps(found)
+
+    wire.add_callback(responses.GET, URL, answer)
+    clock = Clock()
+    assert is_over(clock.wait(Resource(connection, ID, models.Job)))
+    assert clock.slept == [0.1, 0.2]
+
+
+def test_service_that_never_answered_is_told_at_once(
+    wire: responses.RequestsMock, connection: Connection, sleeps: list[float]
+) -> None:
+    """A wait that cannot even begin fails without patience."""
+    wire.get(URL, body=requests.ConnectionError("refused"))
+    clock = Clock()
+    with pytest.raises(ServiceError, match=ENDPOINT):
+        clock.wait(Resource(connection, ID, models.Job))
+    assert clock.slept == []
+
+
+def test_short_waits_are_exact(wire: responses.RequestsMock, connection: Connection) -> None:
+    """A timeout below a second is slept, not rounded up to the wire's whole seconds."""
+    wire.get(URL, json=job("running"), headers={"ETag": '"1"', **PUSHED})
+    clock = Clock()
+    for timeout in (0, 0.25):
+        with pytest.raises(WaitTimeoutError):
+            clock.wait(Resource(connection, ID, models.Job), timeout=timeout)
+    assert clock.slept == [0.25]
+    assert all("Prefer" not in call.request.headers for call in wire.calls)

@@ -10,7 +10,6 @@ import pytest
 
 from batchai_quickstart import (
     Cluster,
-    Connection,
     Experiment,
     Job,
     NotFoundError,
@@ -19,13 +18,6 @@ from batchai_quickstart import (
     Workspace,
 )
 from batchai_quickstart.local import LocalService
-
-
-def connect(service: LocalService) -> Connection:
-    """Open a connection to a service."""
-    return Connection.open(
-        service.endpoint, token=service.token, subscription_id=service.subscription_id
-    )
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,7 @@ class Lab:
     @classmethod
     def build(cls, service: LocalService, nodes: int = 2) -> "Lab":
         """Create a group of its own with a cluster, an experiment and a storage account."""
-        connection = connect(service)
+        connection = service.connect()
         tag = uuid.uuid4().hex[:8]
         group = ResourceGroup.create(f"lab-{tag}", location="eastus", connection=connection)
         workspace = Workspace.create(

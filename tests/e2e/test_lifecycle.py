@@ -22,7 +22,7 @@ from batchai_quickstart import (
     local,
 )
 from batchai_quickstart.local import LocalService, ServiceInfo
-from tests.e2e.conftest import Lab, connect
+from tests.e2e.conftest import Lab
 
 _SUBMIT = """
 from batchai_quickstart import Workspace
@@ -183,7 +183,7 @@ def test_killed_service_loses_nothing(tmp_path: Path) -> None:
         assert all(psutil.pid_exists(pid) for pid in pids)
         account = lab.storage
     with LocalService(root) as again:
-        connection = connect(again)
+        connection = again.connect()
         found = {
             name: Job.from_id(job.id, connection=connection).refresh()
             for name, job in {"stays": stays, "ends": ends}.items()

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 from azure.storage.fileshare import ShareClient, ShareServiceClient
 
@@ -47,7 +48,8 @@ class Service:
 
         def run() -> None:
             try:
-                done.set_result(call())
+                call()
+                done.set_result(None)
             except BaseException as error:
                 done.set_exception(error)
 
@@ -61,6 +63,12 @@ def _loop_of(name: str) -> asyncio.AbstractEventLoop:
 
         return uvloop.new_event_loop()
     return asyncio.new_event_loop()
+
+
+def code(refused: pytest.ExceptionInfo[HttpResponseError]) -> str:
+    """The wire's error code of an error that an official client raised."""
+    headers: Mapping[str, str] = getattr(refused.value.response, "headers", {})
+    return headers["x-ms-error-code"]
 
 
 @pytest.fixture(scope="session", params=["httptools", "h11"])

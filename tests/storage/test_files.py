@@ -5,13 +5,14 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.fileshare import ContentSettings, ShareClient, ShareFileClient
 
 from batchai_quickstart.storage import Kind
-from tests.storage.conftest import Service
+from tests.storage.conftest import Service, code
 
 NAMES = ["plain.txt", "grün 日本.txt", "100%25 sure%.txt", "a+b c&d=e.txt", "dot.", "🚀 <&>.bin"]
 
@@ -35,7 +36,7 @@ def test_ranges_in_parallel_are_byte_exact(
 ) -> None:
     """A file that goes up and down in parallel ranges is unchanged; none gets lost."""
     data = random.Random(3).randbytes(6 * 1024 * 1024 + 77)
-    options = {
+    options: dict[str, Any] = {
         "credential": service.credential(),
         "max_range_size": 512 << 10,
         "max_single_get_size": 512 << 10,
@@ -76,7 +77,7 @@ def test_a_file_is_created_at_its_length_and_written_in_place(
     file.upload_range(b"zz", 0, 2)
     with pytest.raises(HttpResponseError) as refused:
         file.upload_range(b"abc", 8, 3)
-    assert refused.value.error_code == "InvalidRange"
+    assert code(refused) == "InvalidRange"
     file.resize_file(6)
     assert share_path.joinpath("x").read_bytes() == b"zz\0\0ab"
 
@@ -94,10 +95,10 @@ def test_a_missing_parent_is_said(share: ShareClient) -> None:
     """Files and directories need their parent: ParentNotFound."""
     with pytest.raises(ResourceNotFoundError) as refused:
         share.get_file_client("no/x").upload_file(b"")
-    assert refused.value.error_code == "ParentNotFound"
+    assert code(refused) == "ParentNotFound"
     with pytest.raises(ResourceNotFoundError) as refused:
         share.create_directory("no/x")
-    assert refused.value.error_code == "ParentNotFound"
+    assert code(refused) == "ParentNotFound"
 
 
 def test_directories_exist_once_and_go_when_empty(share: ShareClient) -> None:
@@ -105,16 +106,16 @@ def test_directories_exist_once_and_go_when_empty(share: ShareClient) -> None:
     directory = share.create_directory("d", metadata={"a": "b"})
     with pytest.raises(ResourceExistsError) as refused:
         share.create_directory("d")
-    assert refused.value.error_code == "ResourceAlreadyExists"
+    assert code(refused) == "ResourceAlreadyExists"
     assert directory.get_directory_properties().metadata == {"a": "b"}
     assert directory.exists()
     file = directory.upload_file("x", b"1")
     with pytest.raises(HttpResponseError) as full:
         directory.delete_directory()
-    assert full.value.error_code == "DirectoryNotEmpty"
+    assert code(full) == "DirectoryNotEmpty"
     with pytest.raises(HttpResponseError) as wrong:
         share.get_file_client("d").delete_file()
-    assert wrong.value.error_code == "ResourceTypeMismatch"
+    assert code(wrong) == "ResourceTypeMismatch"
     file.delete_file()
     directory.delete_directory()
     assert not directory.exists()
@@ -164,7 +165,7 @@ def test_properties_and_metadata_are_kept(share: ShareClient) -> None:
     properties = file.get_file_properties()
     assert properties.metadata == {"c": "d"}
     assert properties.content_settings.content_type == "text/html"
-    assert properties.last_write_time.replace(tzinfo=UTC) == written
+    assert str(properties.last_write_time).startswith("2020-01-02 03:04:05")
 
 
 def test_files_of_jobs_are_visible_both_ways(share: ShareClient, share_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_shares_have_properties_and_can_be_listed(service: Service, fresh_name: 
         share = client.create_share(fresh_name, metadata={"a": "1"}, quota=7)
         with pytest.raises(ResourceExistsError) as refused:
             client.create_share(fresh_name)
-        assert refused.value.error_code == "ShareAlreadyExists"
+        assert code(refused) == "ShareAlreadyExists"
         properties = share.get_share_properties()
         assert (properties.quota, properties.metadata) == (7, {"a": "1"})
         share.set_share_quota(9)
@@ -201,7 +202,7 @@ def test_shares_have_properties_and_can_be_listed(service: Service, fresh_name: 
         share.delete_share()
         with pytest.raises(ResourceNotFoundError) as missing:
             share.get_share_properties()
-        assert missing.value.error_code == "ShareNotFound"
+        assert code(missing) == "ShareNotFound"
 
 
 def test_an_empty_file_is_a_file(share: ShareClient) -> None:
@@ -226,4 +227,4 @@ def test_what_is_not_done_here_is_refused_by_name(share: ShareClient) -> None:
     ):
         with pytest.raises(HttpResponseError) as refused:
             call()
-        assert refused.value.error_code == "NotImplemented"
+        assert code(refused) == "NotImplemented"

@@ -322,7 +322,7 @@ def _session(endpoint: str) -> "requests.Session":
     return session
 
 
-_defaults: dict[tuple[Source, Source], Connection] = {}
+_defaults: dict[tuple[Source, Source, str | None], Connection] = {}
 _defaults_lock = threading.Lock()
 
 
@@ -332,7 +332,8 @@ def default() -> Connection:
     Raises:
         ConfigurationError: no usable endpoint or credential.
     """
-    key = (environment_source(os.environ), config_source(config_path()))
+    root = os.environ.get("BATCHAI_ROOT")  # which service is the user's own
+    key = (environment_source(os.environ), config_source(config_path()), root)
     with _defaults_lock:
         found = _defaults.get(key)
         if found is None:

@@ -8,27 +8,28 @@ file servers); resource groups and storage accounts go through theirs.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, final
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode
 
 from azure.core.exceptions import (
     ClientAuthenticationError,
+    DecodeError,
     HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
-    ServiceRequestError,
     map_error,
 )
-from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
-from azure.core.pipeline.transport import HttpRequest, RequestsTransport
+from azure.core.pipeline import PipelineResponse
+from azure.core.pipeline.transport import HttpRequest
 from azure.core.polling import LROPoller
 from azure.mgmt.batchai import BatchAI
 from azure.mgmt.core.exceptions import ARMErrorFormat
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 
 from batchai_quickstart import models
+from batchai_quickstart.client import longpoll
 from batchai_quickstart.client.answers import AccountFacts, GroupFacts, Listing, M, Seen
 from batchai_quickstart.client.connection import ServiceInfo, Settings
+from batchai_quickstart.client.policies import Place, sending_options
 from batchai_quickstart.client.translation import translating
 from batchai_quickstart.errors import ConfigurationError
 from batchai_quickstart.ids import (
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from azure.mgmt.storage import StorageManagementClient
 
 API_VERSION = "2018-05-01"
-LONG_POLL = 30
-"""Seconds a long poll is held at most: shorter than proxies and NAT tables drop silent sockets."""
 
 _OPERATIONS = {
     WORKSPACE: "workspaces",
@@ -59,64 +58,6 @@ _OPERATIONS = {
 }
 _ERROR_MAP = {401: ClientAuthenticationError, 404: ResourceNotFoundError, 409: ResourceExistsError}
 _SUBSCRIPTIONS_API = "2022-12-01"
-
-
-@final
-class _Place:
-    """Where requests go now: changes only when the embedded service had to be found again."""
-
-    def __init__(
-        self, endpoint: str, token: str | None, locate: Callable[[], ServiceInfo] | None
-    ) -> None:
-        self.endpoint = endpoint
-        self.token = token
-        self._first = endpoint
-        self._locate = locate
-
-    def find_again(self) -> bool:
-        """Look for the embedded service, starting it if it is gone; False for any other one."""
-        if self._locate is None:
-            return False
-        info = self._locate()
-        self.endpoint, self.token = info.endpoint.rstrip("/"), info.token
-        return True
-
-    def moved(self, url: str) -> str:
-        """Return `url` on the present endpoint, if it is one of the endpoint begun with."""
-        if self.endpoint == self._first or not url.startswith(self._first):
-            return url
-        here = urlsplit(self.endpoint)
-        return urlunsplit(urlsplit(url)._replace(scheme=here.scheme, netloc=here.netloc))
-
-
-@final
-class _TokenPolicy(HTTPPolicy[Any, Any]):
-    """Sends the bearer token, over loopback http too, where the stock policy refuses.
-
-    The embedded service leaves when it is idle for long; a request that finds it gone brings it
-    back and is sent once more (nothing of it was read by anyone: the connection was refused).
-    """
-
-    def __init__(self, place: _Place) -> None:
-        super().__init__()
-        self._place = place
-
-    def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        """Send `request` with the token, a second time if the service has moved meanwhile."""
-        try:
-            return self._send(request)
-        except ServiceRequestError:
-            if not self._place.find_again():
-                raise
-            return self._send(request)
-
-    def _send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        http = request.http_request
-        http.url = self._place.moved(http.url)
-        # A token never follows a link of a response to another host.
-        if http.url.startswith(self._place.endpoint + "/"):
-            http.headers["Authorization"] = f"Bearer {self._place.token}"
-        return self.next.send(request)
 
 
 @final
@@ -139,7 +80,7 @@ class Gateway:
     ) -> None:
         self.endpoint = settings.endpoint
         self._session = session
-        self._place = _Place(settings.endpoint, settings.token, locate)
+        self._place = Place(settings.endpoint, settings.token, locate)
         if credential is None and settings.token is None:
             from azure.identity import DefaultAzureCredential
 
@@ -192,7 +133,7 @@ class Gateway:
             resource: the id to read.
             model: the class of its representation.
             etag: the version known already.
-            wait: seconds the service may hold the answer (at most `LONG_POLL`); None: answer now.
+            wait: seconds the service may hold the answer, `longpoll.LONGEST` at most; None: now.
 
         Returns:
             What was seen; None if it still is the version `etag`.
@@ -202,10 +143,10 @@ class Gateway:
                 get = self._operations(resource).get
                 response = get(resource.group, *resource.names, cls=_raw)
             else:
-                response = self._send("GET", str(resource), {}, _preference(etag, wait))
+                response = self._send("GET", str(resource), {}, longpoll.preference(wait, etag))
             if response.status_code == 304:
                 return None
-            return Seen(model.from_wire(response.json()), *_version(response))
+            return Seen(model.from_wire(response.json()), *longpoll.version(response.headers))
 
     def resources(self, parent: ResourceId | None, kind: Kind, model: type[M]) -> Iterator[M]:
         """Iterate over the resources of `kind` below `parent`, page by page.
@@ -252,7 +193,7 @@ class Gateway:
 
     def _delete_file_server(self, resource: ResourceId, wait: bool) -> None:
         pipeline = self._batchai._client._pipeline  # noqa: SLF001 - the client has no public one
-        url = f"{self.endpoint}{resource}?api-version={API_VERSION}"
+        url = f"{self.endpoint}{quote(str(resource))}?api-version={API_VERSION}"
         answer = pipeline.run(HttpRequest("DELETE", url))
         _accept(answer.http_response, (200, 202, 204))
         if wait:
@@ -295,16 +236,16 @@ class Gateway:
             "linkexpiryinminutes": str(link_minutes),
             "maxresults": "1000",
         }
-        preference = _preference(etag, wait)
         with self._translating():
-            response = self._send("POST", f"{job}/listOutputFiles", query, preference)
+            held = longpoll.preference(wait, etag)
+            response = self._send("POST", f"{job}/listOutputFiles", query, held)
             if response.status_code == 304:
                 return None
-            version = _version(response)
+            version = longpoll.version(response.headers)
             files: list[models.File] = []
             page = response.json()
             while True:
-                files += map(models.File.from_wire, page["value"])
+                files += map(models.File.from_wire, page.get("value") or ())
                 if not page.get("nextLink"):
                     return Listing(tuple(files), *version)
                 page = self._send("GET", page["nextLink"], None, {}).json()
@@ -402,32 +343,8 @@ class Gateway:
     def _client(self, kind: Any, subscription: str) -> Any:
         # The clients insist on a credential; where a token is sent, they never look at it.
         credential = self._credential or self._place
-        return kind(credential, subscription, self.endpoint, **self._options())
-
-    def _options(self) -> dict[str, Any]:
-        """Arguments of each management client: policies belong to one pipeline, so made anew."""
-        options: dict[str, Any] = {
-            "transport": RequestsTransport(
-                session=self._session,
-                session_owner=False,
-                connection_timeout=10,
-                read_timeout=4 * LONG_POLL,
-            ),
-            # One quick second try for a connection refused; short steps for a service that is
-            # restarting. The stock policy would keep a person waiting for half a minute.
-            "retry_policy": RetryPolicy(
-                retry_total=4,
-                retry_connect=1,
-                retry_read=2,
-                retry_status=3,
-                retry_backoff_factor=0.1,
-                retry_backoff_max=2,
-            ),
-            "polling_interval": 1,
-        }
-        if self._credential is None:
-            options["authentication_policy"] = _TokenPolicy(self._place)
-        return options
+        options = sending_options(self._session, self._place, has_token=self._credential is None)
+        return kind(credential, subscription, self.endpoint, **options)
 
     def _operations(self, resource: ResourceId) -> Any:
         assert resource.kind is not None
@@ -442,7 +359,8 @@ class Gateway:
         """Send through the Batch AI client's pipeline; `query` None: `path` is a whole URL."""
         url = path
         if query is not None:
-            url = f"{self.endpoint}{path}?{urlencode({**query, 'api-version': API_VERSION})}"
+            query = {**query, "api-version": API_VERSION}
+            url = f"{self.endpoint}{quote(path)}?{urlencode(query)}"
         request = HttpRequest(verb, url, headers={"Accept": "application/json", **headers})
         # The client's way in for calls it has no method for; public in later generations.
         response = self._batchai._send_request(request, stream=False)  # noqa: SLF001
@@ -459,11 +377,11 @@ class Gateway:
             if gone:
                 return False
             try:
-                response = self._send("GET", path, {}, _preference(etag, LONG_POLL))
+                response = self._send("GET", path, {}, longpoll.preference(longpoll.LONGEST, etag))
             except ResourceNotFoundError:
                 gone = True
                 return True
-            known, pushed = _version(response)
+            known, pushed = longpoll.version(response.headers)
             etag = known or etag
             return pushed
 
@@ -511,7 +429,12 @@ class _Raw:
         self._response = response
 
     def json(self) -> Any:
-        return json.loads(self._response.body())
+        """The body; raises DecodeError where it is none, as the generated methods do."""
+        try:
+            return json.loads(self._response.body())
+        except ValueError as error:
+            message = f"expected JSON, found {self._response.body()[:80]!r}"
+            raise DecodeError(message=message, response=self._response) from error
 
 
 def _raw(answer: PipelineResponse[Any, Any], *_: Any) -> _Raw:
@@ -523,21 +446,6 @@ def _accept(response: Any, statuses: tuple[int, ...]) -> None:
     if response.status_code not in statuses:
         map_error(response.status_code, response, _ERROR_MAP)
         raise HttpResponseError(response=response, error_format=ARMErrorFormat)
-
-
-def _preference(etag: str | None, wait: float | None) -> dict[str, str]:
-    """The headers of a long poll: answer when the version differs, or after `wait` seconds."""
-    headers = {}
-    if wait is not None:
-        headers["Prefer"] = f"wait={max(1, min(LONG_POLL, round(wait)))}"
-    if etag is not None:
-        headers["If-None-Match"] = etag
-    return headers
-
-
-def _version(response: _Raw) -> tuple[str | None, bool]:
-    applied = response.headers.get("Preference-Applied", "")
-    return response.headers.get("ETag"), "wait" in applied
 
 
 def _group(item: Any) -> GroupFacts:

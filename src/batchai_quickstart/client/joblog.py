@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import final
 
@@ -9,7 +10,8 @@ from batchai_quickstart import models
 from batchai_quickstart.client import tail
 from batchai_quickstart.client.answers import Listing
 from batchai_quickstart.client.link import Link, Part
-from batchai_quickstart.client.resource import LONG_POLL, Resource
+from batchai_quickstart.client.longpoll import LONGEST
+from batchai_quickstart.client.resource import Resource
 from batchai_quickstart.errors import ForbiddenError, NotFoundError, RequestError, ServiceError
 
 
@@ -69,7 +71,9 @@ class JobLog:
                 offset = tail.last_lines_offset(self._between, size, tail_lines)
             elif not from_start:
                 offset = size
-            yield from tail.follow(self, offset, sleep=self._sleep)
+            yield from tail.follow(
+                self, offset, is_alive=self._was_just_written(file), sleep=self._sleep
+            )
         except tail.Broken as error:
             raise ServiceError(
                 f"{self._name} of job {self._job.id.name} broke off and could not be read on: "
@@ -112,7 +116,7 @@ class JobLog:
 
     def _appeared(self) -> models.File:
         """The file, once it is there."""
-        listing = self._list(None, LONG_POLL)
+        listing = self._list(None, LONGEST)
         ended = False
         while True:
             file = self._find(listing)
@@ -126,7 +130,15 @@ class JobLog:
             if not ended and not listing.pushed:
                 self._sleep(tail.POLITE)
             etag = None if ended else listing.etag
-            listing = self._list(etag, LONG_POLL) or listing
+            listing = self._list(etag, LONGEST) or listing
+
+    @staticmethod
+    def _was_just_written(file: models.File) -> bool:
+        """Tell a file of a job that has just begun, whose state need not be asked first."""
+        modified = file.properties.last_modified if file.properties else None
+        if modified is None:
+            return False
+        return abs((datetime.now(UTC) - modified).total_seconds()) < tail.FRESH
 
     def _over_or_raise(self) -> bool:
         try:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from batchai_quickstart.client import longpoll
+from batchai_quickstart.client.longpoll import CONNECT_TIMEOUT, READ_TIMEOUT
 from batchai_quickstart.client.tail import Broken, Expired
 
 if TYPE_CHECKING:
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 18
 """Bytes taken from the socket at once: a log pours through in few, large pieces."""
-CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
@@ -59,10 +60,7 @@ class Link:
         """
         last = "" if end is None else str(end - 1)
         headers = {"Range": f"bytes={offset}-{last}", "Accept-Encoding": "identity"}
-        if hold:
-            headers["Prefer"] = f"wait={max(1, round(hold))}"
-        import requests
-
+        headers |= longpoll.preference(hold or None)
         try:
             response = self._session.get(
                 self._url,
@@ -70,10 +68,10 @@ class Link:
                 stream=True,
                 timeout=(CONNECT_TIMEOUT, READ_TIMEOUT + hold),
             )
-        except requests.RequestException as error:
+        except _transport_errors() as error:
             raise Broken(f"{type(error).__name__}: {error}") from error
         status = response.status_code
-        pushed = "wait" in response.headers.get("Preference-Applied", "")
+        pushed = longpoll.is_held(response.headers)
         if status in (200, 206):
             skip = offset if status == 200 else 0
             return Part(_chunks(response, skip), pushed, status == 206 and _is_cut(response))
@@ -97,15 +95,21 @@ def _is_cut(response: "requests.Response") -> bool:
 
 def _chunks(response: "requests.Response", skip: int) -> Iterator[bytes]:
     """The body's bytes; `skip` of them first go, where a server ignored the range."""
-    import requests
-
     try:
         for chunk in response.iter_content(CHUNK):
             if skip:
                 skip, chunk = max(0, skip - len(chunk)), chunk[skip:]
             if chunk:
                 yield chunk
-    except requests.RequestException as error:
+    except _transport_errors() as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
     finally:
         response.close()
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    # Without retries of its own, urllib3 lets its exceptions pass through requests unwrapped.
+    import requests
+    import urllib3
+
+    return requests.RequestException, urllib3.exceptions.HTTPError

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, final
 
 from batchai_quickstart.client.connection import Connection
-from batchai_quickstart.errors import InvalidRequestError, WaitTimeoutError
+from batchai_quickstart.client.longpoll import LONGEST
+from batchai_quickstart.errors import InvalidRequestError, ServiceError, WaitTimeoutError
 from batchai_quickstart.ids import Kind, ResourceId
 from batchai_quickstart.models._base import Model
 
 M = TypeVar("M", bound=Model)
 L = TypeVar("L", bound=Model)
 
-LONG_POLL = 30.0
-"""Seconds one question to a service that holds long polls may take."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0
 """Seconds between questions to a service that does not."""
+OUTAGE = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
+"""Seconds before each new attempt when a service has gone away during a wait."""
 
 
 def address(parent: ResourceId, kind: Kind, name: str) -> ResourceId:
@@ -146,22 +147,35 @@ class Resource(Generic[M]):
 
         Raises:
             WaitTimeoutError: it did not come true in time.
+            ServiceError: the service cannot be reached, or went away and did not come back.
         """
         deadline = None if timeout is None else clock() + timeout
-        pause = FIRST_PAUSE
+        pause, outage, answered = FIRST_PAUSE, 0, False
         model = self.known
-        while model is None or not until(model):
-            left = LONG_POLL if deadline is None else deadline - clock()
-            if left <= 0 and model is not None:
-                raise WaitTimeoutError(f"after {timeout:g} s {describe(model)}")
-            model = self.next(max(1.0, min(LONG_POLL, left)))
-            if until(model) or self.pushed:
+        if model is not None and until(model):
+            return model
+        while True:
+            left = LONGEST if deadline is None else max(0.0, deadline - clock())
+            held = int(min(LONGEST, left))
+            try:
+                # The wire's waits are whole seconds; less is slept, and then looked once more.
+                model = self.next(held) if held else self.refresh()
+            except ServiceError:
+                # One that answered before is perhaps restarting; its jobs go on without it.
+                if not answered or not left or outage == len(OUTAGE):
+                    raise
+                sleep(min(OUTAGE[outage], left))
+                outage += 1
                 continue
-            left = pause if deadline is None else deadline - clock()
-            if left > 0:
+            outage, answered = 0, True
+            if until(model):
+                return model
+            if not left:
+                raise WaitTimeoutError(f"after {timeout:g} s {describe(model)}")
+            if not held or not self.pushed:
+                left = pause if deadline is None else max(0.0, deadline - clock())
                 sleep(min(pause, left))
                 pause = min(1.5 * pause, LONGEST_PAUSE)
-        return model
 
     def delete(self, *, wait: bool) -> None:
         """Delete the resource and all below it."""

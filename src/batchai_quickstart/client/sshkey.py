@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import secrets
 from pathlib import Path
 
 from batchai_quickstart.errors import ConfigurationError
@@ -62,7 +63,7 @@ def own_pair(private: Path) -> str:
         serialization.NoEncryption(),
     )
     private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = private.with_name(f".{private.name}.{os.getpid()}")
+    temporary = private.with_name(f".{private.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as output:
         output.write(secret)

@@ -13,7 +13,8 @@ from batchai_quickstart.errors import ServiceError
 from batchai_quickstart.ids import STORAGE_ACCOUNT, ResourceId
 
 if TYPE_CHECKING:
-    from batchai_quickstart.client.volumes import BlobContainer, FileShare
+    from batchai_quickstart.client.container import BlobContainer
+    from batchai_quickstart.client.fileshare import FileShare
 
 
 @final
@@ -140,13 +141,13 @@ class StorageAccount:
 
     def share(self, name: str) -> "FileShare":
         """Return a handle on the file share `name`; it is created by the first upload."""
-        from batchai_quickstart.client.volumes import FileShare
+        from batchai_quickstart.client.fileshare import FileShare
 
         return FileShare(self, name)
 
     def container(self, name: str) -> "BlobContainer":
         """Return a handle on the blob container `name`; it is created by the first upload."""
-        from batchai_quickstart.client.volumes import BlobContainer
+        from batchai_quickstart.client.container import BlobContainer
 
         return BlobContainer(self, name)
 

@@ -19,6 +19,9 @@ POLITE = 1.0
 SETTLE = 1.0
 """Seconds a service may hold the state after a read ended early without bytes: the log is sealed
 a moment before the state of its job changes."""
+FRESH = 20.0
+"""Seconds for which "the writer is not done" is good enough to let a read be held. A read held on
+a file that was sealed in the meantime ends at once, but the service does not remember for ever."""
 BACKOFF = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0)
 """Seconds before each new attempt after a broken connection; then it is given up."""
 
@@ -72,19 +75,23 @@ Step = Read | AskState | Pause | Renew | Stop
 class Tail:
     """Decides what to do next. Tell it what came of `step`; then look at `step` again.
 
+    Times are monotonic seconds of whatever clock the driver reads.
+
     Arguments:
         offset: the byte to begin at.
+        alive_at: when the writer was last known not to be done; None: not known.
     """
 
-    def __init__(self, offset: int = 0) -> None:
+    def __init__(self, offset: int = 0, alive_at: float | None = None) -> None:
         self.offset = offset
-        self.step: Step = Read(offset, HOLD)
         self._final = False
+        self._alive_at = alive_at
         self._got = 0
         self._failures = 0
         self._renewed = False
         self._settling = False
-        self._after_pause: Step | None = None
+        self._after_state: Step | None = None
+        self.step: Step = AskState(0.0) if alive_at is None else self._read()
 
     def received(self, count: int) -> None:
         """`count` bytes of an answer were handed on."""
@@ -93,41 +100,46 @@ class Tail:
         self._failures = 0
         self._renewed = False
 
-    def answered(self, *, pushed: bool, more: bool, early: bool) -> None:
+    def answered(self, *, pushed: bool, more: bool, early: bool, now: float) -> None:
         """An answer was read whole.
 
         Arguments:
             pushed: the service holds reads until there are bytes.
             more: the file was longer than this answer.
             early: it came without bytes before the read had been held its time.
+            now: the time.
         """
         got, self._got = self._got, 0
         self._failures = 0
         self._settling = pushed and early and not got
-        if more or (pushed and got and not self._final):
+        is_fresh = self._alive_at is not None and now - self._alive_at < FRESH
+        if more or (pushed and got and is_fresh and not self._final):
             self.step = self._read()
         elif self._final:
             self.step = Stop()
         else:
             self.step = AskState(0.0)
-        self._after_pause = self._read() if pushed else Pause(POLITE)
+            self._after_state = self._read() if pushed else Pause(POLITE)
 
-    def state(self, *, over: bool) -> None:
-        """The writer is done, or not: what was asked for by `AskState`."""
+    def state(self, *, over: bool, now: float) -> None:
+        """The writer is done, or was not yet at `now`: what was asked for by `AskState`."""
+        after, self._after_state = self._after_state, None
         if over:
             self._final = True
             self.step = self._read()
-        elif self._settling:
+            return
+        self._alive_at = now
+        if self._settling:
             self._settling = False
+            self._after_state = after
             self.step = AskState(SETTLE)
-        elif self._after_pause is not None:
-            self.step = self._after_pause
         else:
-            self.step = self._read()
+            self.step = after or self._read()
 
     def paused(self) -> None:
         """The pause is over."""
-        self.step = self._read()
+        # A service that came back elsewhere gives new links; asking also brings it back.
+        self.step = Renew() if self._failures > 1 else self._read()
 
     def broke(self) -> None:
         """The connection broke, in the middle of an answer or before it."""
@@ -186,6 +198,7 @@ def follow(
     remote: Remote,
     offset: int = 0,
     *,
+    is_alive: bool = False,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[bytes]:
@@ -194,6 +207,8 @@ def follow(
     Arguments:
         remote: the file and its writer.
         offset: the byte to begin at.
+        is_alive: the writer is known not to be done, or not to have been until just now; else it
+            is asked first.
         sleep: pauses; given by tests.
         clock: monotonic seconds; given by tests.
 
@@ -201,7 +216,7 @@ def follow(
         Broken: the connection broke and did not come back.
         Expired: the link is refused, and so is a new one.
     """
-    tail = Tail(offset)
+    tail = Tail(offset, clock() if is_alive else None)
     while True:
         step = tail.step
         trouble: Exception | None = None
@@ -213,10 +228,13 @@ def follow(
                     for chunk in answer.chunks:
                         tail.received(len(chunk))
                         yield chunk
-                    early = clock() - begun < 0.9 * hold
-                    tail.answered(pushed=answer.pushed, more=answer.more, early=early)
+                    now = clock()
+                    early = now - begun < 0.9 * hold
+                    tail.answered(pushed=answer.pushed, more=answer.more, early=early, now=now)
                 case AskState(hold):
-                    tail.state(over=remote.over(hold))
+                    # The time before the question: the answer is no younger than that.
+                    asked = clock()
+                    tail.state(over=remote.over(hold), now=asked)
                 case Renew():
                     remote.renew()
                     tail.renewed()

@@ -125,14 +125,13 @@ def _bars(
         yield lambda path: lambda count: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn
     from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
-        TransferSpeedColumn(),
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
         tasks = {path: bars.add_task(path.name, total=path.stat().st_size) for path, _ in files}

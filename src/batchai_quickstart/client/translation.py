@@ -11,6 +11,7 @@ from typing import Any
 
 from azure.core.exceptions import (
     AzureError,
+    DecodeError,
     DeserializationError,
     HttpResponseError,
     SerializationError,
@@ -102,6 +103,8 @@ def _message(error: HttpResponseError, status: int) -> str:
 
 def _trouble(error: Exception, service: str, status: int | None) -> str:
     """One sentence about a service that failed, with what to look at."""
+    if isinstance(error, DecodeError):
+        return f"the answer of the service at {service} makes no sense: {error.message}"
     if status is not None and isinstance(error, HttpResponseError):
         return f"the service at {service} failed: {_message(error, status)}"
     if isinstance(error, ServiceRequestError):

@@ -93,9 +93,12 @@ def storage_app(store: Store, changes: Changes) -> ASGIApp:
             answer = error_response(_translated(error), request_id)
         except ClientLeftError:
             return
-        except Exception:
+        except PermissionError as error:
+            refusal = StorageError("AuthorizationFailure", _reason(error))
+            answer = error_response(refusal, request_id)
+        except Exception as error:
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            answer = error_response(StorageError("InternalError"), request_id)
+            answer = error_response(StorageError("InternalError", _reason(error)), request_id)
         if headers.get("content-length", "0") != "0" and not incoming.complete:
             await drain(incoming)
         await respond(send, _head(request, headers, request_id), answer)
@@ -132,6 +135,11 @@ def _refuse_unsupported(request: Request, operation: Operation) -> None:
     for name in UNSUPPORTED_PARAMETERS:
         if name in request.query:
             raise StorageError("UnsupportedQueryParameter", f"{name}.")
+
+
+def _reason(error: Exception) -> str:
+    # What the operating system says (no space left, ...) helps; our own mistakes go to the log.
+    return f"{error.strerror}." if isinstance(error, OSError) and error.strerror else ""
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -30,9 +30,11 @@ from batchai_quickstart.storage.staging import Block, Staging, Upload, assemble
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
     announced_length,
+    hold,
     receive_into,
     release,
     small_body,
+    touch,
 )
 from batchai_quickstart.storage.volume import Kind, Volume, split
 
@@ -151,7 +153,7 @@ class Blobs:
         finally:
             for descriptor in (source, base[0] if base else -1):
                 if descriptor >= 0:
-                    os.close(descriptor)
+                    await release(descriptor)
 
     async def _commit(
         self,
@@ -279,25 +281,26 @@ class Blobs:
         said: Properties,
     ) -> Entry:
         """Give a finished file its name, if the conditions still hold."""
-        replaced = self._base(volume, segments, request.path)
+        status = _blob_status(volume, segments)
+        # Nothing is awaited from here to the row about the new file.
+        self._store.volume(request.account.name, Kind.BLOB, request.volume)
+        check_conditions(request, status)
+        touch(descriptor)
+        replaced = hold(volume, segments, status)
         try:
-            # Nothing is awaited from here to the row about the new file.
-            self._store.volume(request.account.name, Kind.BLOB, request.volume)
-            check_conditions(request, replaced[1].status if replaced else None)
-            try:
-                volume.place(prepared, segments, create_parents=True)
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                raise StorageError(
-                    "ResourceTypeMismatch",
-                    "One blob's name is a directory in another's; containers are directories.",
-                ) from None
+            volume.place(prepared, segments, create_parents=True)
             entry = Entry(os.fstat(descriptor), said)
             self._store.say(volume, request.path, entry.status, said)
             self._staging.drop(volume, request.path)
             return entry
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise StorageError(
+                "ResourceTypeMismatch",
+                "One blob's name is a directory in another's; containers are directories.",
+            ) from None
         finally:
             if replaced is not None:
-                await release(replaced[0])
+                await release(replaced)
 
     def _say(self, request: Request, change: Callable[[Properties], Properties]) -> Response:
         volume, segments = self._container(request), split(request.path)
@@ -309,7 +312,7 @@ class Blobs:
             entry = opened(self._store, volume, request.path, descriptor)
             check_conditions(request, entry.status)
             said = change(entry.said)
-            os.utime(descriptor)  # what is said of a blob is part of its version
+            touch(descriptor)  # what is said of a blob is part of its version
             entry = Entry(os.fstat(descriptor), said)
             self._store.say(volume, request.path, entry.status, said)
         finally:

@@ -214,7 +214,7 @@ def _deliverable(volume: Volume, segments: tuple[str, ...], start: int) -> int |
     try:
         descriptor = volume.open(segments)
     except (FileNotFoundError, NotADirectoryError):
-        return None if os.path.lexists(volume.path.joinpath(*segments)) else 0
+        return None if os.path.lexists(volume.below(segments)) else 0
     try:
         size = os.fstat(descriptor).st_size
         if size <= start or _cut_character(descriptor, size, size - start) == size - start:

@@ -19,7 +19,14 @@ from batchai_quickstart.storage.protocol import (
 )
 from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
-from batchai_quickstart.storage.transfer import announced_length, receive_into, release, write
+from batchai_quickstart.storage.transfer import (
+    announced_length,
+    hold,
+    receive_into,
+    release,
+    touch,
+    write,
+)
 from batchai_quickstart.storage.volume import Kind, Volume, split
 
 _FILE_LIMIT: Final = 4 << 40
@@ -91,12 +98,12 @@ class Files:
         said = _said(request, Properties())
         status = volume.stat(segments)
         check_conditions(request, status)
-        replaced = self._opened(volume, segments)
+        replaced = hold(volume, segments, status)
         try:
             descriptor, prepared = self._store.create_staged()
             try:
                 os.ftruncate(descriptor, size)
-                fixed_time(request, descriptor)
+                set_time(request, descriptor)
                 _place(volume, prepared, segments)
                 entry = Entry(os.fstat(descriptor), said)
                 self._store.say(volume, request.path, entry.status, said)
@@ -131,6 +138,7 @@ class Files:
                 await receive_into(request, descriptor, start)
             else:
                 _clear(descriptor, start, length)
+            touch(descriptor)
             entry = opened(self._store, volume, request.path, descriptor)
         finally:
             os.close(descriptor)
@@ -165,12 +173,6 @@ class Files:
     def _share(self, request: Request) -> Volume:
         return self._store.volume(request.account.name, Kind.FILE, request.volume)
 
-    def _opened(self, volume: Volume, segments: tuple[str, ...]) -> int | None:
-        try:
-            return volume.open(segments)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
     def _existing(
         self, request: Request, volume: Volume, segments: tuple[str, ...], flags: int
     ) -> int:
@@ -196,10 +198,9 @@ class Files:
             entry = opened(self._store, volume, request.path, descriptor)
             check_conditions(request, entry.status)
             said = change(entry.said)
-            os.utime(descriptor)  # what is said of a file is part of its version
             if size is not None:
                 os.ftruncate(descriptor, size)
-            fixed_time(request, descriptor)
+            set_time(request, descriptor)  # what is said of a file is part of its version
             entry = Entry(os.fstat(descriptor), said)
             self._store.say(volume, request.path, entry.status, said)
         finally:
@@ -227,10 +228,15 @@ def smb_headers(request: Request) -> dict[str, str]:
     return kept
 
 
-def fixed_time(request: Request, descriptor: int) -> None:
-    """Set the modification time that a client asks for, if it asks for one."""
+def set_time(request: Request, descriptor: int) -> None:
+    """Set the modification time that a client asks for, else now.
+
+    `preserve` is now as well: ETags are made of modification times, and must change.
+    """
     text = request.headers.get("x-ms-file-last-write-time", "now")
-    if text.lower() not in ("now", "preserve"):
+    if text.lower() in ("now", "preserve"):
+        touch(descriptor)
+    else:
         os.utime(descriptor, ns=(_nanoseconds(text),) * 2)
 
 

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
-from typing import Final, NoReturn
-from urllib.parse import unquote, unquote_to_bytes
+from typing import Final
+from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes
 from xml.sax.saxutils import escape
 
 from starlette.types import Receive
@@ -172,11 +172,6 @@ class Response:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | Span = field(default=b"")
-
-
-def refuse(operation: str) -> NoReturn:
-    """Refuse an operation by name."""
-    raise StorageError("NotImplemented", f"{operation} is not an operation of this service.")
 
 
 # Addresses.
@@ -343,8 +338,6 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 def xml_name(name: str) -> str:
     """A `Name` element; percent-encoded, and marked so, when XML cannot hold the name."""
     if _NOT_XML.search(name):
-        from urllib.parse import quote_from_bytes
-
         return f'<Name Encoded="true">{quote_from_bytes(os.fsencode(name))}</Name>'
     return f"<Name>{escape(name)}</Name>"
 

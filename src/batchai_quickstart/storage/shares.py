@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.download import Entry, Headers
-from batchai_quickstart.storage.files import described, fixed_time, smb_headers
+from batchai_quickstart.storage.files import described, set_time, smb_headers
 from batchai_quickstart.storage.listing import Found, children
 from batchai_quickstart.storage.pages import listing_response, page_of
 from batchai_quickstart.storage.protocol import (
@@ -226,7 +226,7 @@ class Shares:
         status: int,
     ) -> Response:
         with volume.directory(segments) as descriptor:
-            fixed_time(request, descriptor)
+            set_time(request, descriptor)
             entry = Entry(os.fstat(descriptor), said)
         self._store.say(volume, request.path, entry.status, said)
         headers = (

@@ -7,6 +7,7 @@ to the descriptor of a parent directory that was checked the same way. Links tha
 volume are followed; what leads outside is treated as if it were not there.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -20,6 +21,9 @@ from batchai_quickstart.errors import ForbiddenError, InvalidRequestError
 
 NAME_LIMIT = 255
 """Bytes of one path segment: the limit of the file systems underneath."""
+
+PATH_LIMIT = 3072
+"""Bytes of a whole path inside a volume: systems take 4096 with what is above it."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Opening a FIFO that a job made must not block, and a terminal must not become ours.
@@ -46,6 +50,11 @@ def split(relative: str) -> tuple[str, ...]:
     if not relative:
         return ()
     segments = tuple(relative.split("/"))
+    if len(os.fsencode(relative)) > PATH_LIMIT:
+        raise InvalidRequestError(
+            f"A path of more than {PATH_LIMIT} bytes cannot be used: {relative[:80]!r}...",
+            code="InvalidResourceName",
+        )
     for segment in segments:
         problem = _problem(segment)
         if problem:
@@ -113,6 +122,10 @@ class Volume:
             )
         return Path(real)
 
+    def below(self, segments: tuple[str, ...]) -> str:
+        """The path of something in the volume, links not looked at."""
+        return "/".join((str(self.path), *segments))
+
     def holds(self, real: str) -> bool:
         """Whether a path without links in it is the volume's directory or below it."""
         root = str(self.path)
@@ -124,7 +137,7 @@ class Volume:
         Raises:
             FileNotFoundError: nothing there, not a regular file, or outside of the volume.
         """
-        descriptor = os.open(self.path.joinpath(*segments), flags | _GUARDED)
+        descriptor = _opened(self.below(segments), flags | _GUARDED)
         try:
             if stat.S_ISREG(os.fstat(descriptor).st_mode) and self.holds(location(descriptor)):
                 return descriptor
@@ -132,7 +145,9 @@ class Volume:
             os.close(descriptor)
             raise
         os.close(descriptor)
-        raise FileNotFoundError(2, "not a regular file inside the volume", "/".join(segments))
+        raise FileNotFoundError(
+            errno.ENOENT, "not a regular file inside the volume", "/".join(segments)
+        )
 
     @contextmanager
     def directory(self, segments: tuple[str, ...], *, create: bool = False) -> Iterator[int]:
@@ -147,7 +162,7 @@ class Volume:
             NotADirectoryError: a file is in the way.
         """
         try:
-            descriptor = os.open(self.path.joinpath(*segments), _DIRECTORY)
+            descriptor = _opened(self.below(segments), _DIRECTORY)
         except FileNotFoundError:
             if not create:
                 raise
@@ -173,7 +188,7 @@ class Volume:
 
     def _check(self, descriptor: int, segments: tuple[str, ...]) -> None:
         if not self.holds(location(descriptor)):
-            raise FileNotFoundError(2, "outside of the volume", "/".join(segments))
+            raise FileNotFoundError(errno.ENOENT, "outside of the volume", "/".join(segments))
 
     def stat(self, segments: tuple[str, ...]) -> os.stat_result | None:
         """The status of a file or directory of the volume; None when there is none.
@@ -218,6 +233,16 @@ class Volume:
         """Remove a file or a link, never what a link points to."""
         with self.directory(segments[:-1]) as parent:
             os.unlink(segments[-1], dir_fd=parent)
+
+
+def _opened(path: str, flags: int) -> int:
+    try:
+        return os.open(path, flags)
+    except OSError as error:
+        # Links in a circle, and pipes and sockets without another end, are no files.
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise FileNotFoundError(errno.ENOENT, "not a file or directory", path) from None
+        raise
 
 
 def _remove_empty(parent: int, name: str) -> bool:

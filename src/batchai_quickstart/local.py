@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,8 @@ def find_or_start(root: Path | None = None) -> ServiceInfo:
             info = find(root)
             if info is None:
                 info, process = _start(root, "--idle-exit", str(IDLE_EXIT))
-                process.returncode = 0  # it outlives this process and is nobody's to wait for
+                # It may well outlive this process; if not, no zombie is left in it.
+                threading.Thread(target=process.wait, daemon=True).start()
             return info
     except OSError as error:
         raise ConfigurationError(f"The root {root} cannot be used: {error}.") from None

@@ -300,9 +300,10 @@ def test_one_command_that_cannot_start_ends_the_others(site: Site) -> None:
     """When one of several commands cannot be started, none keeps running."""
     plan = site.plan("sleep 1000", "true")
     bad = replace(plan.main[1], stderr=f"{site.path}/none/stderr.txt")
+    others = set(psutil.Process().children())
     outcome = carried_out(site, replace(plan, main=(plan.main[0], bad)), nodes=2)
     assert outcome.code == "JobNodeFailed"
-    assert not psutil.Process().children()
+    assert set(psutil.Process().children()) <= others
 
 
 def test_a_run_directory_serves_one_run(site: Site) -> None:
@@ -371,9 +372,10 @@ def test_two_hundred_runs_leave_nothing(site: Site) -> None:
             await asyncio.gather(*(one(index) for index in range(begin, begin + 10)))
         return before, psutil.Process().num_fds()
 
+    others = set(psutil.Process().children())
     before, after = within(scene())
     assert after == before
-    assert not psutil.Process().children()
+    assert set(psutil.Process().children()) <= others
 
 
 def test_runs_on_uvloop(site: Site) -> None:

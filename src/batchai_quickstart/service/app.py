@@ -70,11 +70,16 @@ class Service:
         self.scheduler.restore()
         self.remover.restore()
 
+    def release(self) -> None:
+        """Answer everyone who waits, and let nobody wait any more: the service is about to go."""
+        self.changes.close()
+        self._arm.release()
+
     async def close(self) -> None:
         """Stop serving; running jobs go on."""
         await self.remover.close()
         await self.scheduler.close()
-        self.changes.close()
+        self.release()
         self.store.close()
         self.registry.close()
 

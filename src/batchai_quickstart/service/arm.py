@@ -73,6 +73,12 @@ class Arm:
         self._operations = Operations(registry, subscription)
         self._authorization = f"Bearer {token}".encode()
         self._subscription = subscription
+        self._leaving = False
+
+    def release(self) -> None:
+        """Answer long polls at once, from now on."""
+        self._leaving = True
+        self._registry.wake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -270,7 +276,7 @@ class Arm:
             deadline = asyncio.get_running_loop().time() + request.wait
             while self._etag(record) == known:
                 left = deadline - asyncio.get_running_loop().time()
-                if left <= 0:
+                if left <= 0 or self._leaving:
                     break
                 await self._registry.changed([id_.key], left)
                 record = self._existing(id_)
@@ -374,7 +380,8 @@ class Arm:
             digest = blake2b(repr((listing.names, over)).encode(), digest_size=12).hexdigest()
             etag = f'"{digest}"'
             left = deadline - asyncio.get_running_loop().time()
-            if over or left <= 0 or request.headers.get("if-none-match") != etag:
+            known = request.headers.get("if-none-match")
+            if over or left <= 0 or self._leaving or known != etag:
                 break
             await self._changes.wait_directory(listing.directory, left)
         body: dict[str, Any] = {"value": listing.entries}

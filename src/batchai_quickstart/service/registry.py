@@ -160,9 +160,7 @@ class Registry:
             self._db.execute("COMMIT")
             touched, self._touched = self._touched, set()
             for key in touched:
-                for waiter in self._waiters.get(key, ()):
-                    if not waiter.done():
-                        waiter.set_result(None)
+                _wake(self._waiters.get(key, ()))
 
     # -- resources -------------------------------------------------------------------------
 
@@ -312,8 +310,16 @@ class Registry:
 
     # -- waiting ---------------------------------------------------------------------------
 
+    def wake(self) -> None:
+        """End every wait that is under way."""
+        for waiters in self._waiters.values():
+            _wake(waiters)
+
     async def changed(self, keys: Iterable[str], timeout: float) -> None:
-        """Return at the next write or removal of one of `keys`, or after `timeout` seconds."""
+        """Return at the next write or removal of one of `keys`, or after `timeout` seconds.
+
+        May return early (`wake`): look again.
+        """
         future = asyncio.get_running_loop().create_future()
         wanted = list(keys)
         for key in wanted:
@@ -329,6 +335,12 @@ class Registry:
                 waiting.discard(future)
                 if not waiting:
                     del self._waiters[key]
+
+
+def _wake(waiters: Iterable[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
 
 
 def _type(kind: Kind | None) -> str:

@@ -136,7 +136,8 @@ async def _serve(
             date_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
-        )
+        ),
+        service,
     )
     # The socket listens already: whoever reads service.json now is answered.
     write_private(root / "service.json", json.dumps(info, indent=2) + "\n")
@@ -168,12 +169,14 @@ async def _serve(
 class _Server(uvicorn.Server):
     """uvicorn's server without its ten wake-ups a second: it sleeps until it is told to leave."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
+        self._service = service
         self._told = asyncio.Event()
 
     def leave(self) -> None:
         self.should_exit = True
+        self._service.release()
         self._told.set()
 
     @contextlib.contextmanager

@@ -7,10 +7,11 @@ outlive this process: what a job is doing is on disk, and `restore` picks every 
 
 import asyncio
 import bisect
+import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -58,7 +59,6 @@ class _Running:
     cluster: _Cluster
     nodes: tuple[Node, ...]
     gpus: tuple[int, ...]
-    logs: tuple[Path, ...]
     requeue: bool = False
 
 
@@ -267,16 +267,6 @@ class Scheduler:
         record = self._registry.get(id_)
         return record is None or not record.active
 
-    def outputs(self, record: Record, directory_id: str) -> Path:
-        """Where the files of `stdouterr` or of an output directory are.
-
-        Raises:
-            InvalidRequestError: no such output directory, or it lies on no mounted volume.
-        """
-        place = output_location(self.submission(record), directory_id)
-        volume = self._store.volume(place.account, Kind(place.kind), place.volume)
-        return volume.resolve(place.path)
-
     def _enqueue(self, record: Record) -> _Cluster:
         cluster = self._clusters[ResourceId.parse(record.properties["cluster"]["id"])]
         priority = _PRIORITY[record.properties.get("schedulingPriority", "normal")]
@@ -412,12 +402,9 @@ class Scheduler:
         nodes: tuple[Node, ...],
         gpus: tuple[int, ...],
     ) -> None:
-        running = _Running(
-            record.id, run, directory, cluster, nodes, gpus, self._log_directories(record)
+        self._running[record.id] = running = _Running(
+            record.id, run, directory, cluster, nodes, gpus
         )
-        self._running[record.id] = running
-        for path in running.logs:
-            self._changes.notify(path)
         self._task(self._settle(running))
 
     async def _settle(self, running: _Running) -> None:
@@ -429,8 +416,9 @@ class Scheduler:
             self._requeue(record)
         elif record is not None:
             self._end(record, outcome)
-            for path in running.logs:
-                self._changes.seal(path)
+            # The plan names its outputs by the directories of their volumes.
+            for path in running.run.plan.directories:
+                self._changes.seal(Path(path))
         _remove_directory(running.directory)
         self._fit(running.cluster)
 
@@ -510,15 +498,14 @@ class Scheduler:
 
         return path
 
-    def _log_directories(self, record: Record) -> tuple[Path, ...]:
-        found = []
+    def _log_directories(self, record: Record) -> Iterator[Path]:
+        submission = self.submission(record)
         ids_ = [item["id"] for item in record.properties.get("outputDirectories", ())]
         for directory_id in ("stdouterr", *ids_):
-            try:
-                found.append(self.outputs(record, directory_id))
-            except RequestError:
-                continue  # a plain local directory: nobody can follow files in it
-        return tuple(found)
+            with contextlib.suppress(RequestError):  # on no volume: nobody can wait for it
+                place = output_location(submission, directory_id)
+                volume = self._store.volume(place.account, Kind(place.kind), place.volume)
+                yield volume.resolve(place.path)
 
     # -- tasks -----------------------------------------------------------------------------
 

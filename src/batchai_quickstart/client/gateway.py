@@ -105,18 +105,16 @@ class Gateway:
     def create(self, resource: ResourceId, body: Mapping[str, Any] | None) -> dict[str, Any]:
         """PUT a resource and return the representation; {} where the service said 202.
 
-        A 202 means accepted: the resource can be read at once, so nothing is polled here.
+        A 202 means accepted: the resource can be read at once, so nothing is polled here. The
+        body goes through the client's pipeline as it is: its own models would take it apart and
+        put it together again, for a third of the time a submission takes.
 
         Arguments:
             resource: the id to create.
             body: the wire's request; None for an experiment, which has none.
         """
-        arguments: list[Any] = [resource.group, *resource.names]
-        if body is not None:
-            arguments.append(dict(body))
         with self._translating():
-            poller = self._operations(resource).begin_create(*arguments, polling=False, cls=_raw)
-            response = poller.result()
+            response = self._send("PUT", str(resource), {}, {}, body=body, accepted=(200, 202))
             return dict(response.json()) if response.status_code == 200 else {}
 
     def get(
@@ -354,7 +352,14 @@ class Gateway:
         return translating(self._place.endpoint)
 
     def _send(
-        self, verb: str, path: str, query: Mapping[str, str] | None, headers: Mapping[str, str]
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        *,
+        body: Mapping[str, Any] | None = None,
+        accepted: tuple[int, ...] = (200, 304),
     ) -> Any:
         """Send through the Batch AI client's pipeline; `query` None: `path` is a whole URL."""
         url = path
@@ -362,9 +367,12 @@ class Gateway:
             query = {**query, "api-version": API_VERSION}
             url = f"{self.endpoint}{quote(path)}?{urlencode(query)}"
         request = HttpRequest(verb, url, headers={"Accept": "application/json", **headers})
+        if body is not None:
+            request.headers["Content-Type"] = "application/json"
+            request.set_json_body(body)
         # The client's way in for calls it has no method for; public in later generations.
         response = self._batchai._send_request(request, stream=False)  # noqa: SLF001
-        _accept(response, (200, 304))
+        _accept(response, accepted)
         return _Raw(response)
 
     def _polling(self, path: str) -> "_WokenPolling":

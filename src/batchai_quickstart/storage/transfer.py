@@ -7,6 +7,7 @@ keeps waiting goes to a thread.
 
 import asyncio
 import base64
+import errno
 import hashlib
 import os
 import time
@@ -19,6 +20,8 @@ from starlette.types import Message, Receive, Send
 from batchai_quickstart.storage.protocol import Request, Response, Span, StorageError
 from batchai_quickstart.storage.volume import Volume
 
+_SMALL: Final = 64 << 10
+"""Bytes read on the event loop even where nobody says whether they are in memory."""
 PIECE: Final = 1 << 20
 """Bytes written or read at a time."""
 
@@ -184,8 +187,10 @@ async def respond(send: Send, head: Sequence[tuple[bytes, bytes]], answer: Respo
 
 async def _send_span(send: Send, span: Span) -> None:
     offset, left = span.offset, span.length
+    if not left:
+        await send({"type": "http.response.body"})
     while left:
-        piece = _cached(span.descriptor, min(left, PIECE), offset)
+        piece = _at_once(span.descriptor, min(left, PIECE), offset)
         if not piece:
             piece = await asyncio.to_thread(os.pread, span.descriptor, min(left, PIECE), offset)
         if not piece:
@@ -194,19 +199,19 @@ async def _send_span(send: Send, span: Span) -> None:
             raise ClientLeftError
         offset += len(piece)
         left -= len(piece)
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 
-def _cached(descriptor: int, length: int, offset: int) -> bytes:
-    """What the page cache holds of a file right now; empty when the disk must be asked."""
-    if not hasattr(os, "RWF_NOWAIT"):
-        return b""
+def _at_once(descriptor: int, length: int, offset: int) -> bytes:
+    """What can be had of a file without waiting for a disk; empty when one must be asked."""
     buffer = bytearray(length)
     try:
         count = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
-    except OSError:
-        return b""
+    except (AttributeError, OSError) as error:
+        # Where the system or the file system (tmpfs) cannot say: a small piece is mostly the end
+        # of a log, just written and in memory, and a thread would cost more than the read.
+        unknown = isinstance(error, AttributeError) or error.errno == errno.EOPNOTSUPP
+        return os.pread(descriptor, length, offset) if unknown and length <= _SMALL else b""
     return bytes(memoryview(buffer)[:count])
 
 

@@ -57,7 +57,7 @@ def command_parser() -> argparse.ArgumentParser:
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave when idle so long")
     for hidden in ("--ready-fd", "--lifeline-fd"):
         serve.add_argument(hidden, type=int, help=argparse.SUPPRESS)
-    serve.add_argument("--end-jobs", action="store_true", help=argparse.SUPPRESS)
+    serve.add_argument("--temporary", action="store_true", help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
 
     status = commands.add_parser("status", help="say whether a service runs and what it does")
@@ -111,7 +111,7 @@ def _serve(options: argparse.Namespace) -> int:
         idle_exit=options.idle_exit,
         ready_fd=options.ready_fd,
         lifeline_fd=options.lifeline_fd,
-        end_jobs=options.end_jobs,
+        temporary=options.temporary,
     )
     return 0
 

@@ -300,9 +300,12 @@ class LocalService:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The service watches this pipe: it leaves when we do, however we end.
         read, self._lifeline = os.pipe()
-        options = ["--lifeline-fd", str(read), *(["--end-jobs"] if self._temporary else [])]
+        options = ["--lifeline-fd", str(read), *(["--temporary"] if self._temporary else [])]
         try:
             self._info, self._process = _start(self.root, *options, pass_fds=(read,))
+        except BaseException:
+            self._let_go()
+            raise
         finally:
             os.close(read)
         return self
@@ -315,8 +318,11 @@ class LocalService:
     ) -> None:
         info, self._info = self.info, None
         stop(info)
-        os.close(self._lifeline)
         if self._process is not None:
             self._process.wait()
-        if self._temporary:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        os.close(self._lifeline)
+        if self._temporary:  # the service has done so already, unless it was killed
             shutil.rmtree(self.root, ignore_errors=True)

@@ -137,11 +137,11 @@ def test_idle_service_leaves(root: Path) -> None:
     assert not (root / "service.json").exists()
 
 
-def test_local_service_ends_with_its_program(tmp_path: Path) -> None:
-    """When the program that holds a LocalService is killed, the service and its jobs end too."""
+def test_local_service_ends_with_its_program() -> None:
+    """When the program that holds a LocalService is killed, the service leaves, and leaves nothing."""
     script = (
         "from batchai_quickstart.local import LocalService\n"
-        "with LocalService() as s: print(s.info.pid, flush=True); input()"
+        "with LocalService() as s: print(s.info.pid, s.root, flush=True); input()"
     )
     program = subprocess.Popen(
         [sys.executable, "-c", script],
@@ -150,10 +150,12 @@ def test_local_service_ends_with_its_program(tmp_path: Path) -> None:
         text=True,
     )
     assert program.stdout is not None
-    service = psutil.Process(int(program.stdout.readline()))
+    pid, root = program.stdout.readline().split()
+    service = psutil.Process(int(pid))
     program.kill()
     program.communicate()
     service.wait(timeout=30)
+    assert not Path(root).exists()
 
 
 def test_temporary_service_ends_its_jobs() -> None:

@@ -2,7 +2,8 @@
 
 import builtins
 import os
-from typing import Any, final
+from dataclasses import dataclass
+from typing import final
 
 from batchai_quickstart import models
 from batchai_quickstart.client import connection as connections
@@ -21,14 +22,14 @@ IMAGES: dict[str, tuple[str, str, str]] = {
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class Cluster:
     """A handle on a cluster.
 
     `Cluster.create`, `get`, `list` and `from_id` make handles; the constructor is theirs.
     """
 
-    def __init__(self, resource: Resource[models.Cluster]) -> None:
-        self._resource = resource
+    _resource: Resource[models.Cluster]
 
     @classmethod
     def create(
@@ -218,15 +219,6 @@ class Cluster:
         known = self._resource.known
         size = f", {known.properties.vm_size}" if known and known.properties.vm_size else ""
         return f"Cluster({self.name!r}, workspace={self.id.parent.name!r}{size})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cluster) and self._resource == other._resource
-
-    def __hash__(self) -> int:
-        return hash(self._resource)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Cluster, (self._resource,)
 
 
 def _is_steady(cluster: models.Cluster) -> bool:

@@ -1,7 +1,8 @@
 """Experiments: they hold jobs."""
 
 import builtins
-from typing import Any, final
+from dataclasses import dataclass
+from typing import final
 
 from batchai_quickstart import models
 from batchai_quickstart.client import connection as connections
@@ -12,14 +13,14 @@ from batchai_quickstart.ids import EXPERIMENT, ResourceId
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class Experiment:
     """A handle on an experiment.
 
     `Experiment.create`, `get`, `list` and `from_id` make handles; the constructor is theirs.
     """
 
-    def __init__(self, resource: Resource[models.Experiment]) -> None:
-        self._resource = resource
+    _resource: Resource[models.Experiment]
 
     @classmethod
     def create(cls, workspace: Workspace, name: str) -> "Experiment":
@@ -99,12 +100,3 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"Experiment({self.name!r}, workspace={self.id.parent.name!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Experiment) and self._resource == other._resource
-
-    def __hash__(self) -> int:
-        return hash(self._resource)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Experiment, (self._resource,)

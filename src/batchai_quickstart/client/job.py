@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, final
 
@@ -29,14 +30,14 @@ STDERR_TAIL = 4096
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class Job:
     """A handle on a job.
 
     `Job.submit`, `get`, `list` and `from_id` make handles; the constructor is theirs.
     """
 
-    def __init__(self, resource: Resource[models.Job]) -> None:
-        self._resource = resource
+    _resource: Resource[models.Job]
 
     @classmethod
     def submit(
@@ -344,15 +345,6 @@ class Job:
         known = self._resource.known
         state = f", {known.properties.execution_state}" if known else ""
         return f"Job({self.name!r}, experiment={self.id.parent.name!r}{state})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Job) and self._resource == other._resource
-
-    def __hash__(self) -> int:
-        return hash(self._resource)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Job, (self._resource,)
 
 
 # `tail` names an argument above, as it does for the command of that name.

@@ -2,7 +2,8 @@
 
 import builtins
 from collections.abc import Mapping
-from typing import Any, final
+from dataclasses import dataclass
+from typing import final
 
 from batchai_quickstart import models
 from batchai_quickstart.client import connection as connections
@@ -13,14 +14,14 @@ from batchai_quickstart.ids import WORKSPACE, ResourceId
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class Workspace:
     """A handle on a workspace.
 
     `Workspace.create`, `get`, `list` and `from_id` make handles; the constructor is theirs.
     """
 
-    def __init__(self, resource: Resource[models.Workspace]) -> None:
-        self._resource = resource
+    _resource: Resource[models.Workspace]
 
     @classmethod
     def create(
@@ -129,12 +130,3 @@ class Workspace:
 
     def __repr__(self) -> str:
         return f"Workspace({self.name!r}, resource_group={self.id.group!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Workspace) and self._resource == other._resource
-
-    def __hash__(self) -> int:
-        return hash(self._resource)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Workspace, (self._resource,)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -61,7 +62,7 @@ def serve(
     idle_exit: float | None = None,
     ready_fd: int | None = None,
     lifeline_fd: int | None = None,
-    end_jobs: bool = False,
+    temporary: bool = False,
 ) -> None:
     """Run the service in the foreground until SIGTERM or SIGINT.
 
@@ -75,7 +76,7 @@ def serve(
         ready_fd: file descriptor that gets the content of service.json once requests are
             answered, and is closed.
         lifeline_fd: read end of a pipe; the service leaves when its other end is closed.
-        end_jobs: terminate what runs before leaving, instead of letting it go on.
+        temporary: leave nothing behind: terminate what runs, and remove the root.
 
     Raises:
         ConfigurationError: the root is in use or not writable, or the port is taken.
@@ -85,13 +86,15 @@ def serve(
         lock = Lock(root / "service.lock")
     except OSError as error:
         raise ConfigurationError(f"The root {root} cannot be used: {error}.") from None
-    main = _serve(root, host, port, engine, idle_exit, ready_fd, lifeline_fd, end_jobs)
+    main = _serve(root, host, port, engine, idle_exit, ready_fd, lifeline_fd, temporary)
     try:
         import uvloop
     except ImportError:
         asyncio.run(main)
     else:
         uvloop.run(main)
+    if temporary:
+        shutil.rmtree(root, ignore_errors=True)
     del lock
 
 
@@ -103,7 +106,7 @@ async def _serve(
     idle_exit: float | None,
     ready_fd: int | None,
     lifeline_fd: int | None,
-    end_jobs: bool,
+    temporary: bool,
 ) -> None:
     identity = _identity(root)
     listener = _listen(root, host, port)
@@ -161,7 +164,7 @@ async def _serve(
         await server.serve(sockets=[listener])
     finally:
         (root / "service.json").unlink(missing_ok=True)
-        if end_jobs:
+        if temporary:
             await service.scheduler.terminate_all()
         await service.close()
 

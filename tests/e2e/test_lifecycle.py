@@ -138,7 +138,7 @@ def test_idle_service_leaves(root: Path) -> None:
 
 
 def test_local_service_ends_with_its_program() -> None:
-    """When the program that holds a LocalService is killed, the service leaves, and leaves nothing."""
+    """When the program that holds a LocalService is killed, the service and its files go too."""
     script = (
         "from batchai_quickstart.local import LocalService\n"
         "with LocalService() as s: print(s.info.pid, s.root, flush=True); input()"

@@ -10,6 +10,7 @@ import batchai_quickstart
 from batchai_quickstart.cli import command_parser
 from batchai_quickstart.service.refusals import REFUSED
 from batchai_quickstart.service.toolkits import TOOLKITS
+from batchai_quickstart.storage.operations import REFUSED as STORAGE_REFUSED
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -60,3 +61,10 @@ def test_wire_page_has_every_toolkit() -> None:
     """The page says of each toolkit whether it runs."""
     rows = re.findall(r"^\| `(\w+Settings)`.* \| (works|refused) \|$", WIRE, re.MULTILINE)
     assert len({name for name, _ in rows}) == len(TOOLKITS)
+
+
+def test_wire_page_names_every_storage_operation_that_is_refused() -> None:
+    """The page lists the operations of Blob and Files that answer 501, and no others."""
+    text = " ".join(WIRE.split())
+    listed = text.split("Refused with 501 `NotImplemented` and their name: ")[1].split(". ")[0]
+    assert set(listed.split(", ")) == set(STORAGE_REFUSED.values())

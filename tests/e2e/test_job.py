@@ -149,6 +149,20 @@ def test_gang_starts_together_or_waits(lab: Lab) -> None:
     assert [line.strip() for line in both.iter_log("stdout.txt")] == ["2"]
 
 
+def test_shrinking_a_cluster_requeues_its_job(lab: Lab) -> None:
+    """A node that goes takes its job's run along; the job waits, and runs again on a new node."""
+    gate = 'until [ -e "$AZ_BATCHAI_JOB_MOUNT_ROOT/files/go" ]; do sleep 0.01; done'
+    job = lab.submit("j", f"echo run; {gate}")
+    assert next(job.iter_log("stdout.txt")) == "run"
+    lab.cluster.resize(0).wait_steady()
+    assert job.refresh().state == "queued"
+    assert job.model.properties.execution_info is None
+    lab.storage.share("files").upload(Path(__file__), "go")
+    lab.cluster.resize(1)
+    job.wait(timeout=60).raise_for_status()
+    assert list(job.iter_log("stdout.txt")) == ["run", "run"]
+
+
 def test_missing_file_names_those_that_are_there(lab: Lab) -> None:
     """Following a file that never comes ends with the job, and says what there is."""
     job = lab.submit("j", "true")

@@ -6,49 +6,33 @@ outlive this process: what a job is doing is on disk, and `restore` picks every 
 """
 
 import asyncio
-import bisect
 import contextlib
 import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from batchai_quickstart import ids, models
-from batchai_quickstart.engines.base import Engine, Node, Pool
+from batchai_quickstart.engines.base import Engine, Node
 from batchai_quickstart.errors import NotFoundError, RequestError, ServiceError
 from batchai_quickstart.execution.adopt import adopt
 from batchai_quickstart.execution.outcome import Outcome
 from batchai_quickstart.execution.runner import Run
 from batchai_quickstart.ids import ResourceId
 from batchai_quickstart.service import secrets
+from batchai_quickstart.service.clusters import LiveCluster
 from batchai_quickstart.service.plan import Place, Submission, job_plan, output_location
 from batchai_quickstart.service.registry import Record, Registry, utcnow, wire_time
-from batchai_quickstart.service.vmsizes import vm_size
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind
 
-_PRIORITY = {"high": 0, "normal": 1, "low": 2}
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Cluster:
-    """A cluster's live half: its nodes and its queue (`(priority, seq, job key)`, sorted)."""
-
-    id: ResourceId
-    pool: Pool
-    gpus_per_node: int
-    target: int
-    idle: dict[str, Node]
-    busy: dict[str, Node] = field(default_factory=dict)
-    queue: list[tuple[int, int, ResourceId]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -56,7 +40,7 @@ class _Running:
     job: ResourceId
     run: Run
     directory: Path
-    cluster: _Cluster
+    cluster: LiveCluster
     nodes: tuple[Node, ...]
     gpus: tuple[int, ...]
     requeue: bool = False
@@ -89,7 +73,7 @@ class Scheduler:
         self._engine = engine
         self._root = root
         self._python = python
-        self._clusters: dict[ResourceId, _Cluster] = {}
+        self._clusters: dict[ResourceId, LiveCluster] = {}
         self._running: dict[ResourceId, _Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._gpus: list[int] = []
@@ -102,10 +86,14 @@ class Scheduler:
         for record in self._registry.all(ids.CLUSTER):
             self._open_cluster(record)
         for record in self._registry.active(ids.JOB):
-            if record.properties.get("executionState") in ("running", "terminating"):
-                self._readopt(record)
-            elif record.properties.get("executionState") == "queued":
+            if record.properties["executionState"] in ("succeeded", "failed"):
+                continue  # only its deletion is not complete
+            if _cluster_of(record) not in self._clusters:
+                self._end(record, _failed("its cluster is gone"))
+            elif record.properties["executionState"] == "queued":
                 self._enqueue(record)
+            else:
+                self._readopt(record)
         known = {running.directory.name for running in self._running.values()}
         runs = self._root / "runs"
         for directory in runs.iterdir() if runs.is_dir() else ():
@@ -167,44 +155,23 @@ class Scheduler:
 
     def node_counts(self, id_: ResourceId) -> dict[str, int]:
         """Count a cluster's nodes by state, all five always present."""
-        cluster = self._clusters.get(id_)
-        surplus = max(0, len(cluster.pool.nodes) - cluster.target) if cluster else 0
-        busy = len(cluster.busy) if cluster else 0
-        leaving = min(surplus, busy)
-        return {
-            "idleNodeCount": len(cluster.idle) if cluster else 0,
-            "runningNodeCount": busy - leaving,
-            "preparingNodeCount": 0,
-            "unusableNodeCount": 0,
-            "leavingNodeCount": leaving,
-        }
+        return self._clusters[id_].node_counts()
 
-    def _open_cluster(self, record: Record) -> _Cluster:
-        properties = record.properties
-        directory = self._root / "nodes" / (record.private or {})["directory"]
-        target = properties["scaleSettings"]["manual"]["targetNodeCount"]
-        pool = self._engine.pool(record.id.name, directory, properties.get("currentNodeCount", 0))
-        cluster = _Cluster(
-            id=record.id,
-            pool=pool,
-            gpus_per_node=vm_size(properties["vmSize"]).gpus,
-            target=target,
-            idle={node.id: node for node in pool.nodes},
-        )
+    def _open_cluster(self, record: Record) -> LiveCluster:
+        cluster = LiveCluster.open(record, self._engine, self._root / "nodes")
         self._clusters[record.id] = cluster
         return cluster
 
-    def _fit(self, cluster: _Cluster) -> None:
+    def _fit(self, cluster: LiveCluster) -> None:
         """Bring the number of nodes to the target as far as running jobs allow, then start jobs."""
         if self._clusters.get(cluster.id) is not cluster:
             return
-        cluster.pool.resize(max(cluster.target, len(cluster.busy)), keep=cluster.busy.keys())
-        cluster.idle = {node.id: node for node in cluster.pool.nodes if node.id not in cluster.busy}
-        self._evict(cluster, len(cluster.pool.nodes) - cluster.target)
+        cluster.fit()
+        self._evict(cluster, cluster.surplus)
         self._write_allocation(cluster)
         self._schedule(cluster)
 
-    def _evict(self, cluster: _Cluster, surplus: int) -> None:
+    def _evict(self, cluster: LiveCluster, surplus: int) -> None:
         """End as many jobs, newest first, as hold `surplus` busy nodes, unless they may finish."""
         record = self._registry.get(cluster.id)
         manual = record.properties["scaleSettings"]["manual"] if record else {}
@@ -219,16 +186,14 @@ class Scheduler:
                 running.requeue = option == "requeue"
                 running.run.terminate()
 
-    def _write_allocation(self, cluster: _Cluster) -> None:
+    def _write_allocation(self, cluster: LiveCluster) -> None:
         record = self._registry.get(cluster.id)
         if record is None:
             return
-        count = len(cluster.pool.nodes)
-        state = "steady" if count == cluster.target else "resizing"
-        old = record.properties
-        if (old.get("allocationState"), old.get("currentNodeCount")) != (state, count):
-            changes: dict[str, Any] = {"allocationState": state, "currentNodeCount": count}
-            if old.get("allocationState") != state:
+        changes = cluster.allocation()
+        old = {name: record.properties.get(name) for name in changes}
+        if old != changes:
+            if old["allocationState"] != changes["allocationState"]:
                 changes["allocationStateTransitionTime"] = wire_time(utcnow())
             self._registry.put(record.with_properties(**changes))
 
@@ -255,9 +220,8 @@ class Scheduler:
             running.requeue = False
             running.run.terminate()
             return True
-        now = utcnow()
-        self._leave_queue(record.id)
-        self._end(record, Outcome(None, "JobTerminated", _TERMINATED, (), now, now))
+        self._clusters[_cluster_of(record)].leave(record.id)
+        self._end(record, _terminated())
         for path in self._log_directories(record):
             self._changes.seal(path)
         return True
@@ -267,10 +231,9 @@ class Scheduler:
         record = self._registry.get(id_)
         return record is None or not record.active
 
-    def _enqueue(self, record: Record) -> _Cluster:
-        cluster = self._clusters[ResourceId.parse(record.properties["cluster"]["id"])]
-        priority = _PRIORITY[record.properties.get("schedulingPriority", "normal")]
-        bisect.insort(cluster.queue, (priority, record.seq, record.id), key=lambda item: item[:2])
+    def _enqueue(self, record: Record) -> LiveCluster:
+        cluster = self._clusters[_cluster_of(record)]
+        cluster.enqueue(record)
         return cluster
 
     def users_of(self, cluster: ResourceId) -> list[ResourceId]:
@@ -292,11 +255,7 @@ class Scheduler:
         if live is not None:
             live.pool.close()
 
-    def _leave_queue(self, job: ResourceId) -> None:
-        for cluster in self._clusters.values():
-            cluster.queue[:] = [item for item in cluster.queue if item[2] != job]
-
-    def _schedule(self, cluster: _Cluster) -> None:
+    def _schedule(self, cluster: LiveCluster) -> None:
         while cluster.queue:
             record = self._registry.get(cluster.queue[0][2])
             if record is None:
@@ -307,20 +266,17 @@ class Scheduler:
             if count > min(len(cluster.idle), cluster.target) or gpus > len(self._gpus):
                 return
             cluster.queue.pop(0)
-            nodes = tuple(list(cluster.idle.values())[:count])
-            for node in nodes:
-                cluster.busy[node.id] = cluster.idle.pop(node.id)
+            nodes = cluster.take(list(cluster.idle)[:count])
             taken, self._gpus = tuple(self._gpus[:gpus]), self._gpus[gpus:]
             try:
                 self._start(record, cluster, nodes, taken)
             except Exception as error:  # a fault of ours must not stop the queue
                 log.exception("job %s could not be started", record.id)
-                now = utcnow()
                 self._release(cluster, nodes, taken)
-                self._end(record, Outcome(None, "JobNodeFailed", repr(error), (), now, now))
+                self._end(record, _failed(repr(error)))
 
     def _start(
-        self, record: Record, cluster: _Cluster, nodes: tuple[Node, ...], gpus: tuple[int, ...]
+        self, record: Record, cluster: LiveCluster, nodes: tuple[Node, ...], gpus: tuple[int, ...]
     ) -> None:
         run_id = str(uuid4())
         directory = self._root / "runs" / run_id
@@ -370,8 +326,9 @@ class Scheduler:
 
     def _readopt(self, record: Record) -> None:
         private = record.private or {}
-        cluster = self._clusters[ResourceId.parse(record.properties["cluster"]["id"])]
+        cluster = self._clusters[_cluster_of(record)]
         directory = self._root / "runs" / private["run"]
+        terminating = record.properties["executionState"] == "terminating"
         run = None
         if all(name in cluster.idle for name in private["nodes"]):
             nodes = tuple(cluster.idle[name] for name in private["nodes"])
@@ -379,26 +336,26 @@ class Scheduler:
             try:
                 run = adopt(directory, cluster.pool, nodes, secrets.variables(stored))
             except ServiceError as error:  # its records are damaged
-                now = utcnow()
-                self._end(record, Outcome(None, "JobNodeFailed", error.message, (), now, now))
+                self._end(record, _failed(error.message))
                 return
-        if run is None:
+        if run is None and terminating:
+            self._end(record, _terminated())
+        elif run is None:
             self._requeue(record)
-            return
-        for node in nodes:
-            cluster.busy[node.id] = cluster.idle.pop(node.id)
-        gpus = tuple(private["gpus"])
-        self._gpus = [index for index in self._gpus if index not in gpus]
-        self._watch(record, run, directory, cluster, nodes, gpus)
-        if record.properties["executionState"] == "terminating":
-            run.terminate()
+        else:
+            cluster.take(private["nodes"])
+            gpus = tuple(private["gpus"])
+            self._gpus = [index for index in self._gpus if index not in gpus]
+            self._watch(record, run, directory, cluster, nodes, gpus)
+            if terminating:
+                run.terminate()
 
     def _watch(
         self,
         record: Record,
         run: Run,
         directory: Path,
-        cluster: _Cluster,
+        cluster: LiveCluster,
         nodes: tuple[Node, ...],
         gpus: tuple[int, ...],
     ) -> None:
@@ -432,9 +389,10 @@ class Scheduler:
         )
         self._enqueue(record)
 
-    def _release(self, cluster: _Cluster, nodes: tuple[Node, ...], gpus: tuple[int, ...]) -> None:
-        for node in nodes:
-            cluster.idle[node.id] = cluster.busy.pop(node.id)
+    def _release(
+        self, cluster: LiveCluster, nodes: tuple[Node, ...], gpus: tuple[int, ...]
+    ) -> None:
+        cluster.give_back(nodes)
         self._gpus = sorted([*self._gpus, *gpus])
 
     def _end(self, record: Record, outcome: Outcome) -> None:
@@ -472,7 +430,7 @@ class Scheduler:
 
     def submission(self, record: Record) -> Submission:
         private = record.private or {}
-        cluster_id = ResourceId.parse(record.properties["cluster"]["id"])
+        cluster_id = _cluster_of(record)
         cluster = self._registry.get(cluster_id)
         setup = (cluster.properties if cluster else {}).get("nodeSetup") or {}
         mounts = setup.get("mountVolumes")
@@ -509,7 +467,7 @@ class Scheduler:
 
     # -- tasks -----------------------------------------------------------------------------
 
-    def _soon(self, call: Callable[[_Cluster], None], cluster: _Cluster) -> None:
+    def _soon(self, call: Callable[[LiveCluster], None], cluster: LiveCluster) -> None:
         # After the answer to the request has been written, before anything that came later.
         asyncio.get_running_loop().call_soon(call, cluster)
 
@@ -539,12 +497,25 @@ def _share(gpus: tuple[int, ...], index: int, nodes: int) -> tuple[int, ...]:
     return gpus[index * len(gpus) // nodes : (index + 1) * len(gpus) // nodes]
 
 
+def _cluster_of(job: Record) -> ResourceId:
+    return ResourceId.parse(job.properties["cluster"]["id"])
+
+
+def _failed(message: str) -> Outcome:
+    now = utcnow()
+    return Outcome(None, "JobNodeFailed", message, (), now, now)
+
+
+def _terminated() -> Outcome:
+    """Say how a job ends that is terminated before it ran."""
+    now = utcnow()
+    message = "The specified job has been terminated by the user"
+    return Outcome(None, "JobTerminated", message, (), now, now)
+
+
 def _not_planned(error: RequestError, now: datetime) -> Outcome:
     """Say why a job that was accepted cannot be planned: mostly a volume that is not there."""
     exit_code = {"AZFMountError": -1, "BFSMountError": 1}.get(error.code)
     if exit_code is None:
         return Outcome(-1, "JobNodeFailed", error.message, (), now, now)
     return Outcome(exit_code, error.code, error.message, (("Info", error.message),), now, now)
-
-
-_TERMINATED = "The specified job has been terminated by the user"

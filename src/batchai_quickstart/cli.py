@@ -102,8 +102,7 @@ def _serve(options: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    if options.ready_fd is None:
-        print(f"The service of {root} runs until Ctrl-C; its address is in {root}/service.json.")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     serve(
         root,
         host=options.host,

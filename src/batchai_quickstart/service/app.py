@@ -2,6 +2,7 @@
 
 import hmac
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from batchai_quickstart import engines
 from batchai_quickstart.service.arm import Arm
-from batchai_quickstart.service.registry import Registry
+from batchai_quickstart.service.registry import Registry, utcnow, wire_time
 from batchai_quickstart.service.removal import Remover
 from batchai_quickstart.service.scheduler import Scheduler
 from batchai_quickstart.storage.app import storage_app
@@ -20,6 +21,8 @@ from batchai_quickstart.storage.protocol import is_storage_host
 from batchai_quickstart.storage.store import Store
 
 STATUS_PATH = "/status"
+OPERATIONS_KEPT = timedelta(days=1)
+"""How long the outcome of a long-running operation can be asked for."""
 
 
 class Service:
@@ -67,6 +70,7 @@ class Service:
 
     def start(self) -> None:
         """Pick up what earlier processes of this root left running; called on the event loop."""
+        self.registry.forget_operations(wire_time(utcnow() - OPERATIONS_KEPT))
         self.scheduler.restore()
         self.remover.restore()
 

@@ -159,7 +159,11 @@ async def _serve(
         loop.add_reader(lifeline_fd, server.leave)
     if idle_exit is not None:
         _leave_when_idle(loop, service, server, idle_exit)
-    log.info("serving %s at %s", root, info["endpoint"])
+    log.info(
+        "serving %s at %s (token in service.json there); Ctrl-C ends it, and running jobs go on",
+        root,
+        info["endpoint"],
+    )
     try:
         await server.serve(sockets=[listener])
     finally:

@@ -53,7 +53,7 @@ def command_parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the service in the foreground")
     _root_option(serve)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    serve.add_argument("--port", type=int, metavar="P", help="port to listen on (any free one)")
+    serve.add_argument("--port", type=_port, metavar="P", help="port to listen on (any free one)")
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave when idle so long")
     for hidden in ("--ready-fd", "--lifeline-fd"):
         serve.add_argument(hidden, type=int, help=argparse.SUPPRESS)
@@ -82,6 +82,12 @@ def _root_option(parser: argparse.ArgumentParser) -> None:
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 is needed; found {text!r}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a port from 0 to 65535 is needed; found {text!r}")
     return int(text)
 
 

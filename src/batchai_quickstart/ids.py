@@ -56,7 +56,7 @@ JOB = Kind("Job", "jobs", BATCHAI, EXPERIMENT)
 STORAGE_ACCOUNT = Kind("StorageAccount", "storageAccounts", STORAGE, None, r"[a-z0-9]{3,24}")
 
 KINDS: tuple[Kind, ...] = (WORKSPACE, CLUSTER, FILE_SERVER, EXPERIMENT, JOB, STORAGE_ACCOUNT)
-GROUP_NAME_RULE = r"[-\w.()]{1,90}"
+GROUP_NAME_RULE = r"[-\w.()]{0,89}[-\w()]"
 
 _KIND_OF_TYPE = {kind.type.lower(): kind for kind in KINDS}
 

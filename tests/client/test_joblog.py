@@ -138,7 +138,7 @@ def test_stream_log_prints_and_returns_the_job(wire: responses.RequestsMock, han
     wire.get(FILE, status=416, headers=PUSHED, match=[at(9)])
     wire.get(URL, json=job("succeeded"))
     output = io.StringIO()
-    assert handle.stream_log("stderr.txt", output=output) is handle
+    assert handle.stream_log("stderr.txt", file=output) is handle
     assert output.getvalue() == "ä\nno end"
 
 
@@ -166,7 +166,7 @@ def test_interrupt_leaves_the_job_and_says_how_to_come_back(
     wire.post(LIST, json=listing("stderr.txt"))
     wire.get(FILE, body=b"x", status=206, headers=PUSHED)
     with pytest.raises(KeyboardInterrupt):
-        handle.stream_log("stderr.txt", output=Interrupted())
+        handle.stream_log("stderr.txt", file=Interrupted())
     told = capsys.readouterr().err
     assert f'Job.from_id("{ID}")' in told
     assert "stream_log('stderr.txt')" in told

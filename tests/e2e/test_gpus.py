@@ -57,3 +57,30 @@ def test_gpus_go_to_one_job_at_a_time(tmp_path: Path, monkeypatch: pytest.Monkey
         lab.storage.share("files").upload(Path(__file__), "go")
         assert [job.wait(timeout=60).state for job in jobs] == ["succeeded"] * 3
         assert next(jobs[2].iter_log("stdout.txt")) in ("[0] 1", "[1] 1")
+
+
+def test_freed_gpu_starts_a_job_of_another_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that waits for a GPU starts when one is freed, on whichever cluster that was."""
+    _two_gpus(tmp_path, monkeypatch)
+    with LocalService(tmp_path / "root") as service:
+        lab = Lab.build(service, nodes=1)
+        clusters = [
+            Cluster.create(lab.workspace, name, vm_size="Standard_NC12", target_node_count=1)
+            for name in ("one", "two")
+        ]
+        first, second = (
+            Job.submit(
+                f"on-{cluster.name}",
+                lab.spec(f"{_SHOW}; {_GATE}"),
+                cluster=cluster.wait_steady(),
+                experiment=lab.experiment,
+                storage=lab.storage,
+            )
+            for cluster in clusters
+        )
+        assert next(first.iter_log("stdout.txt")) == "[0,1] 2"
+        assert second.refresh().state == "queued"
+        lab.storage.share("files").upload(Path(__file__), "go")
+        assert second.wait(timeout=60).state == "succeeded"

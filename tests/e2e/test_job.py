@@ -7,6 +7,7 @@ import sys
 import threading
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -161,6 +162,67 @@ def test_shrinking_a_cluster_requeues_its_job(lab: Lab) -> None:
     lab.cluster.resize(1)
     job.wait(timeout=60).raise_for_status()
     assert list(job.iter_log("stdout.txt")) == ["run", "run"]
+
+
+def test_terminated_job_is_not_requeued_by_a_resize(lab: Lab) -> None:
+    """What its user ended stays ended, also when its node goes in the same moment."""
+    job = lab.submit("j", "trap '' TERM; echo on; while :; do sleep 0.1; done")
+    assert next(job.iter_log("stdout.txt")) == "on"
+    job.terminate(wait=False)
+    lab.cluster.resize(0)
+    assert job.wait(timeout=60).state == "failed"
+    info = job.model.properties.execution_info
+    assert info is not None
+    assert [error.code for error in info.errors] == ["JobTerminated"]
+
+
+def test_following_a_job_that_cannot_start_ends_with_it(lab: Lab) -> None:
+    """A queued job whose share is gone when its turn comes ends its followers at once."""
+    lab.cluster.resize(0).wait_steady()
+    job = lab.submit("j", "true")
+    lab.storage.share("files").delete()
+    failures: list[Exception] = []
+
+    def follow() -> None:
+        try:
+            list(job.iter_log("stdout.txt"))
+        except NotFoundError as error:
+            failures.append(error)
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    lab.cluster.resize(1)
+    follower.join(20)
+    assert not follower.is_alive()
+    with pytest.raises(JobFailedError, match="AZFMountError"):
+        job.wait(timeout=20).raise_for_status()
+
+
+def test_odd_names_do_not_hide_the_others(lab: Lab) -> None:
+    """A link to itself and a name that is no UTF-8 leave the rest of a listing readable."""
+    job = lab.submit(
+        "j",
+        'cd "$AZ_BATCHAI_OUTPUT_OUT"; ln -s loop loop; echo x >"$(printf \'\\377\')"; echo y >good',
+    )
+    job.wait().raise_for_status()
+    assert [file.name for file in job.files("OUT")] == ["good"]
+
+
+def test_corrected_secret_is_not_taken_for_the_same_job(lab: Lab) -> None:
+    """A job submitted again with another key conflicts; the failed one is not handed back."""
+    spec = lab.spec("true")
+    share = spec["properties"]["mountVolumes"]["azureFileShares"][0]
+    share["credentials"] = {"accountKey": "a2V5"}
+    arguments: dict[str, Any] = {
+        "cluster": lab.cluster,
+        "experiment": lab.experiment,
+        "storage": lab.storage,
+    }
+    job = Job.submit("j", spec, **arguments)
+    assert job.wait().state == "failed"
+    for again in (spec, lab.spec("true")):
+        with pytest.raises(ConflictError, match="exists already"):
+            Job.submit("j", again, **arguments)
 
 
 def test_missing_file_names_those_that_are_there(lab: Lab) -> None:

@@ -19,9 +19,11 @@ from batchai_quickstart import (
     Job,
     JobFailedError,
     ServiceError,
+    StorageAccount,
     local,
 )
 from batchai_quickstart.local import LocalService, ServiceInfo
+from batchai_quickstart.storage.store import Store
 from tests.e2e.conftest import Lab
 
 _SUBMIT = """
@@ -114,6 +116,30 @@ def test_taken_port_is_named(root: Path) -> None:
     assert refused.returncode == 1
     assert f"Port {port} of 127.0.0.1 is taken" in refused.stderr
     assert not (root / "service.json").exists()
+
+
+def test_impossible_port_is_refused(root: Path) -> None:
+    """A number that is no port is a wrong command line."""
+    refused = command("serve", "--root", str(root), "--port", "99999")
+    assert refused.returncode == 2
+    assert "a port from 0 to 65535" in refused.stderr
+
+
+def test_storage_and_records_agree_after_a_crash(tmp_path: Path) -> None:
+    """An account known to one side alone, as a crash may leave it, is made whole or goes."""
+    root = tmp_path / "root"
+    with LocalService(root) as service:
+        lab = Lab.build(service)
+        kept = lab.storage.name
+    store = Store(root / "storage")
+    store.delete_account(kept)
+    store.create_account("orphan")
+    store.close()
+    with LocalService(root):
+        group, connection = lab.group.name, lab.group.connection
+        again = StorageAccount.get(kept, resource_group=group, connection=connection)
+        again.share("new").create()
+        assert not (root / "storage" / "accounts" / "orphan").exists()
 
 
 def test_windows_is_told_what_to_do() -> None:

@@ -42,7 +42,7 @@ def quickstart() -> None:
     assert_type(container.download("d/x", Path("x")), Path)
     job = Job.submit("j", "job.json", cluster=cluster, experiment="e", storage=storage)
     assert_type(job.stream_log("stderr.txt"), Job)
-    job.stream_log("stderr.txt", output=io.StringIO(), tail=10).wait(timeout=5).raise_for_status()
+    job.stream_log("stderr.txt", file=io.StringIO(), tail=10).wait(timeout=5).raise_for_status()
     assert_type(job.iter_log("stderr.txt"), Iterator[str])
     assert_type(job.files("MODEL"), list[JobFile])
     assert_type(job.download("MODEL", "out", pattern="*.model"), list[Path])

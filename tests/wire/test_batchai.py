@@ -1,10 +1,13 @@
 """azure-mgmt-batchai 7.0.0, unmodified, against a live service; every answer fits the swagger."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import requests
 from azure.core.exceptions import (
     HttpResponseError,
     ResourceExistsError,
@@ -15,7 +18,7 @@ from azure.mgmt.batchai import models as batchai_models
 
 from batchai_quickstart.local import LocalService
 from tests.wire.conftest import NoCredential, Token, Witness
-from tests.wire.groups import delete_group, new_group
+from tests.wire.groups import delete_group, new_group, request
 
 # The generated models say of every attribute that it is None: no types to check against.
 models: Any = batchai_models
@@ -249,3 +252,61 @@ def test_wrong_token_is_refused(service: LocalService) -> None:
         client.workspaces.get("g", "w")
     assert refused.value.status_code == 401
     assert code_of(refused.value) == "InvalidAuthenticationToken"
+
+
+def test_long_poll_of_a_cluster_sees_its_nodes_change(
+    service: LocalService, batchai: Any, group: str, cluster: Any
+) -> None:
+    """A held GET of a cluster is answered when a node turns busy, not at its end."""
+    url = f"{service.endpoint}{cluster.id}?api-version=2018-05-01"
+    headers = {"Authorization": f"Bearer {service.token}"}
+    first = requests.get(url, headers=headers, timeout=60)
+    headers |= {"Prefer": "wait=50", "If-None-Match": first.headers["ETag"]}
+    answers: list[requests.Response] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(requests.get(url, headers=headers, timeout=60))
+    )
+    waiting.start()
+    batchai.jobs.begin_create(group, "w", "e", "j", job_parameters(cluster, "sleep 60")).result()
+    waiting.join(30)
+    (answer,) = answers
+    assert answer.headers["Preference-Applied"] == "wait"
+    assert answer.json()["properties"]["nodeStateCounts"]["runningNodeCount"] == 1
+    batchai.jobs.begin_terminate(group, "w", "e", "j").result()
+
+
+def test_account_is_deleted_whatever_the_case_of_its_name(service: LocalService) -> None:
+    """DELETE by another spelling removes the account itself: its name is free again."""
+    group = new_group(service)
+    path = f"/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts"
+    version = "api-version=2025-08-01"
+    name = f"case{group}"
+    request(service, "PUT", f"{path}/{name}?{version}", {"location": "eastus"})
+    request(service, "DELETE", f"{path}/{name.upper()}?{version}")
+    check = f"/providers/Microsoft.Storage/checkNameAvailability?{version}"
+    assert request(service, "POST", check, {"name": name}) == {"nameAvailable": True}
+    delete_group(service, group)
+
+
+@pytest.mark.parametrize("name", ["..", "a.", "x" * 91, "a b"])
+def test_bad_group_names_are_refused(service: LocalService, name: str) -> None:
+    """A group's name cannot end in a period, nor hold what Azure does not allow."""
+    url = f"{service.endpoint}/subscriptions/{service.subscription_id}/resourcegroups/{quote(name)}"
+    prepared = requests.Request("PUT", "http://x", json={"location": "eastus"}).prepare()
+    prepared.url = f"{url}?api-version=2024-11-01"
+    prepared.headers["Authorization"] = f"Bearer {service.token}"
+    answer = requests.Session().send(prepared, timeout=60)
+    assert answer.status_code == 400
+
+
+def test_odd_preferences_are_no_error(service: LocalService, group: str) -> None:
+    """`Prefer: wait` with something else than a number is passed over."""
+    url = f"{service.endpoint}/subscriptions/{service.subscription_id}/resourcegroups/{group}"
+    headers: dict[str, str | bytes] = {
+        "Authorization": f"Bearer {service.token}",
+        "If-None-Match": "x",
+    }
+    for value in ("nan", "-1", "\u00b2", "1e9"):
+        headers["Prefer"] = f"wait={value}".encode("latin-1")
+        answer = requests.get(f"{url}?api-version=2024-11-01", headers=headers, timeout=60)
+        assert answer.status_code == 200

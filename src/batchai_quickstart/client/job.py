@@ -20,7 +20,12 @@ from batchai_quickstart.client.joblog import JobLog, is_over
 from batchai_quickstart.client.outputs import JobFile
 from batchai_quickstart.client.resource import Resource, address, of_kind
 from batchai_quickstart.client.storage import StorageAccount
-from batchai_quickstart.errors import BatchAIError, JobFailedError, NotFoundError
+from batchai_quickstart.errors import (
+    BatchAIError,
+    ConflictError,
+    JobFailedError,
+    NotFoundError,
+)
 from batchai_quickstart.ids import EXPERIMENT, JOB, ResourceId
 
 STDOUTERR = "stdouterr"
@@ -84,6 +89,12 @@ class Job:
             gateway.create(experiment.id, None)
             seen = gateway.create(resource, body)
         model = models.Job.from_wire(seen) if seen else None
+        if model is not None and is_over(model):
+            raise ConflictError(
+                f"job {name} exists already and has ended ({model.properties.execution_state}): "
+                "choose another name, or delete it first",
+                code="JobAlreadyExists",
+            )
         return cls(Resource(cluster.connection, resource, models.Job, model))
 
     @classmethod
@@ -184,7 +195,7 @@ class Job:
         if self.state != models.ExecutionState.FAILED:
             return self
         info = self.model.properties.execution_info
-        errors = [(error.code or "", error.message or "") for error in info.errors] if info else []
+        errors = [(error.code or "", _told(error)) for error in info.errors] if info else []
         reason = "; ".join(f"{code}: {message}" for code, message in errors) or "no reason given"
         exit_code = info.exit_code if info else None
         ended = f" with exit code {exit_code}" if exit_code is not None else ""
@@ -275,7 +286,7 @@ class Job:
         *,
         from_start: bool = True,
         tail: int | None = None,
-        output: TextIO | None = None,
+        file: TextIO | None = None,
     ) -> "Job":
         """Print a file while the job writes it, to its very end, and return this handle.
 
@@ -286,16 +297,16 @@ class Job:
             directory: `stdouterr` or the id of an output directory.
             from_start: begin with what was written before; else with what comes now.
             tail: begin with the last so many lines instead.
-            output: where to; by default standard output.
+            file: where to; by default standard output.
 
         Raises:
             NotFoundError: the job ended without such a file.
         """
-        output = output or sys.stdout
+        file = file or sys.stdout
         try:
             for chunk in self.iter_log_chunks(name, directory, from_start=from_start, tail=tail):
-                output.write(chunk)
-                output.flush()
+                file.write(chunk)
+                file.flush()
         except KeyboardInterrupt:
             print(self._come_back(name, directory), file=sys.stderr)  # noqa: T201 - to the person
             raise
@@ -370,3 +381,9 @@ def _credentials(storage: StorageAccount | None) -> tuple[str, str] | None:
     name = os.environ.get("AZURE_BATCHAI_STORAGE_ACCOUNT")
     key = os.environ.get("AZURE_BATCHAI_STORAGE_KEY")
     return (name, key) if name and key else None
+
+
+def _told(error: models.BatchAIError) -> str:
+    """Join the message of an error and its details."""
+    details = "; ".join(pair.value for pair in error.details if pair.value)
+    return f"{error.message} ({details})" if details else error.message or ""

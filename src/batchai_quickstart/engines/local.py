@@ -145,7 +145,9 @@ class LocalPool:
         else:
             # When it ended is not known, so what is in its session now may be a stranger's: only
             # what was there from the first is its own; the mark finds the others.
-            process.settle(read_status(record), ended=float(trace.start or 0))
+            # Of another boot nothing is left, and its session's number may be anybody's by now.
+            ended = float(trace.start or 0) if trace.boot == boot_id() else 0.0
+            process.settle(read_status(record), ended=ended)
         return process
 
     async def clear(self, processes: Sequence[Process], *, grace: float = 2.0) -> int:

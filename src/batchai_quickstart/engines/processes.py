@@ -157,19 +157,14 @@ class PortableTable:
 
 def table() -> Table:
     """The process table of this machine."""
-    try:
-        if _stat(os.getpid()) is not None:
-            return ProcTable()
-    except OSError:
-        pass
-    return PortableTable()
+    return ProcTable() if _stat(os.getpid()) is not None else PortableTable()
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the third on (state); None when there is no such process."""
+    """Fields of /proc/PID/stat from the third on (state); None when it cannot be read."""
     try:
         text = _read(f"/proc/{pid}/stat")
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:  # gone, or hidden from us: then it is not ours
         return None
     return text.rpartition(b")")[2].decode("ascii").split()
 

@@ -135,7 +135,8 @@ class Journal:
     def _outcome(self) -> Outcome | None:
         try:
             return Outcome.from_json((self.directory / "outcome.json").read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, KeyError):
+            # Not there, or torn when the machine went down: the end is settled once more.
             return None
 
     def _append(self, entry: dict[str, Any]) -> None:

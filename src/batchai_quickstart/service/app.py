@@ -53,7 +53,7 @@ class Service:
         self.scheduler = Scheduler(
             self.registry, self.store, self.changes, engines.load(engine), root, python
         )
-        self.remover = Remover(self.registry, self.scheduler, self.store)
+        self.remover = Remover(self.registry, self.scheduler, self.store, self.changes)
         self.last_request = time.monotonic()
         self._authorization = f"Bearer {token}".encode()
         self._facts = {**facts, "engine": engine}
@@ -73,6 +73,7 @@ class Service:
         self.registry.forget_operations(wire_time(utcnow() - OPERATIONS_KEPT))
         self.scheduler.restore()
         self.remover.restore()
+        self._arm.restore()
 
     def release(self) -> None:
         """Answer everyone who waits, and let nobody wait any more: the service is about to go."""

@@ -75,6 +75,10 @@ class Arm:
         self._subscription = subscription
         self._leaving = False
 
+    def restore(self) -> None:
+        """Make good what an earlier process left half done."""
+        self._provision.restore()
+
     def release(self) -> None:
         """Answer long polls at once, from now on."""
         self._leaving = True
@@ -266,7 +270,9 @@ class Arm:
             return self._represent(request, self._provision.storage_account(id_, request.json()))
         create = self._provision.cluster if id_.kind is ids.CLUSTER else self._provision.job
         with self._registry.transaction():
-            record = create(id_, request.json())
+            record, new = create(id_, request.json())
+            if not new:
+                return self._represent(request, record)
             return self._operations.accepted(request, record, "create", done=True)
 
     async def _get(self, request: Request, id_: ResourceId) -> Response:
@@ -287,8 +293,7 @@ class Arm:
         if record is None:
             return answer(status=204)
         if id_.kind is ids.STORAGE_ACCOUNT:
-            self._store.delete_account(id_.name)
-            self._registry.delete(id_)
+            self._remover.delete_account(record)
             return answer()
         with self._registry.transaction():
             response = self._operations.accepted(request, record, "delete", done=False)
@@ -344,7 +349,7 @@ class Arm:
                     "letters and digits.",
                 }
             )
-        if name in {account.name for account in self._store.accounts()}:
+        if name in self._provision.account_names(self._subscription):
             return answer(
                 {
                     "nameAvailable": False,
@@ -376,14 +381,16 @@ class Arm:
                 after=request.parameter("$skiptoken") or "",
                 link=request.link,
             )
-            over = self._scheduler.is_over(record.id)
+            over = record.properties["executionState"] in ("succeeded", "failed")
             digest = blake2b(repr((listing.names, over)).encode(), digest_size=12).hexdigest()
             etag = f'"{digest}"'
             left = deadline - asyncio.get_running_loop().time()
             known = request.headers.get("if-none-match")
             if over or left <= 0 or self._leaving or known != etag:
                 break
-            await self._changes.wait_directory(listing.directory, left)
+            if not await self._changes.wait_directory(listing.directory, left):
+                deadline = 0.0  # told that no more comes, or out of time: look once more
+            record = self._existing(record.id)
         body: dict[str, Any] = {"value": listing.entries}
         if listing.last is not None:
             body["nextLink"] = _next_link(request, listing.last)

@@ -9,7 +9,7 @@ from typing import Any
 from batchai_quickstart.engines.base import Engine, Node, Pool
 from batchai_quickstart.ids import ResourceId
 from batchai_quickstart.service.registry import Record
-from batchai_quickstart.service.vmsizes import vm_size
+from batchai_quickstart.service.vmsizes import gpus_of
 
 _PRIORITY = {"high": 0, "normal": 1, "low": 2}
 
@@ -45,7 +45,7 @@ class LiveCluster:
         return cls(
             id=record.id,
             pool=pool,
-            gpus_per_node=vm_size(properties["vmSize"]).gpus,
+            gpus_per_node=gpus_of(properties["vmSize"]),
             target=properties["scaleSettings"]["manual"]["targetNodeCount"],
             idle={node.id: node for node in pool.nodes},
         )

@@ -77,13 +77,14 @@ def list_files(
     entries: list[dict[str, Any]] = []
     behind = [entry for entry in found if entry.name > after]
     for entry in behind[:limit]:
-        if entry.is_dir():
-            entries.append({"name": entry.name, "fileType": "directory"})
-            continue
         try:
+            entry.name.encode()
+            if entry.is_dir():
+                entries.append({"name": entry.name, "fileType": "directory"})
+                continue
             status = entry.stat()
-        except FileNotFoundError:  # removed since, or a link to nowhere
-            continue
+        except (OSError, UnicodeEncodeError):
+            continue  # removed since, a link to nowhere, or a name that no URL can carry
         path = f"{relative}/{entry.name}".lstrip("/")
         signature = sign_read(
             account, kind, location.volume, path, expiry=expires, permissions="rl"

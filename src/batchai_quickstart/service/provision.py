@@ -89,14 +89,15 @@ class Provisioner:
             return old
         return self._registry.put(Record(id_, _new_properties()))
 
-    def cluster(self, id_: ResourceId, body: dict[str, Any]) -> Record:
-        """Accept a new cluster; repeating an identical request is harmless."""
+    def cluster(self, id_: ResourceId, body: dict[str, Any]) -> tuple[Record, bool]:
+        """Accept a new cluster; repeating an identical request is harmless. True: it is new."""
         parameters = models.ClusterCreateParameters.read(body)
         digest = _digest(parameters.to_wire(secrets=False))
+        wanted = parameters.properties
+        stored = secrets.of_mounts(wanted.node_setup.mount_volumes if wanted.node_setup else None)
         old = self._registry.get(id_)
         if old is not None:
-            return _same_request(old, digest)
-        wanted = parameters.properties
+            return self._same_request(old, digest, stored), False
         _check_cluster(wanted)
         sent = wanted.to_wire()
         now = wire_time(utcnow())
@@ -116,9 +117,8 @@ class Provisioner:
             "userAccountSettings": sent["userAccountSettings"],
             **{key: sent[key] for key in ("nodeSetup", "subnet") if key in sent},
         }
-        stored = secrets.of_mounts(wanted.node_setup.mount_volumes if wanted.node_setup else None)
         record = Record(id_, properties, private={"request": digest})
-        return self._scheduler.create_cluster(record, stored)
+        return self._scheduler.create_cluster(record, stored), True
 
     def update_cluster(self, record: Record, body: dict[str, Any]) -> Record:
         """Change a cluster's scale settings."""
@@ -130,8 +130,8 @@ class Provisioner:
         _check_scale(scale)
         return self._scheduler.resize_cluster(record, scale.to_wire())
 
-    def job(self, id_: ResourceId, body: dict[str, Any]) -> Record:
-        """Accept a new job; repeating an identical request is harmless.
+    def job(self, id_: ResourceId, body: dict[str, Any]) -> tuple[Record, bool]:
+        """Accept a new job; repeating an identical request is harmless. True: it is new.
 
         Raises:
             NotFoundError: its cluster does not exist.
@@ -142,9 +142,10 @@ class Provisioner:
         wanted = parameters.properties
         assert wanted.cluster is not None
         digest = _digest(parameters.to_wire(secrets=False))
+        stored = secrets.of_job(wanted)
         old = self._registry.get(id_)
         if old is not None:
-            return _same_request(old, digest)
+            return self._same_request(old, digest, stored), False
         cluster_id = ResourceId.parse(wanted.cluster.id)
         cluster = self._registry.get(cluster_id)
         if cluster is None or cluster_id.kind is not ids.CLUSTER:
@@ -191,7 +192,7 @@ class Provisioner:
             "executionStateTransitionTime": now,
         }
         record = Record(id_, properties, private={"request": digest})
-        return self._scheduler.submit(record, secrets.of_job(wanted))
+        return self._scheduler.submit(record, stored), True
 
     def storage_account(self, id_: ResourceId, body: dict[str, Any]) -> Record:
         """Create a storage account and its two keys; an existing one is returned."""
@@ -200,14 +201,13 @@ class Provisioner:
         if old is not None:
             _not_deleting(old)
             return old
-        if id_.name in {account.name for account in self._store.accounts()}:
+        if id_.name in self.account_names(id_.subscription):
             raise ConflictError(
                 f"The storage account name {id_.name} is already taken: names are unique across "
                 "all resource groups. Choose another one.",
                 code="StorageAccountAlreadyTaken",
                 target="name",
             )
-        self._store.create_account(id_.name)
         sku = body.get("sku") or {"name": "Standard_LRS"}
         properties = {
             "provisioningState": "Succeeded",
@@ -216,8 +216,40 @@ class Provisioner:
             "statusOfPrimary": "available",
         }
         private = {"sku": {"tier": "Standard", **sku}, "kind": body.get("kind") or "StorageV2"}
-        return self._registry.put(
+        # The record first: a crash in between is made good at the next start.
+        record = self._registry.put(
             Record(id_, properties, location, body.get("tags"), private=private)
+        )
+        self._store.create_account(id_.name)
+        return record
+
+    def account_names(self, subscription: str) -> set[str]:
+        """Return the names of all storage accounts, which no other account may have."""
+        records = self._registry.in_subscription(subscription, ids.STORAGE_ACCOUNT)
+        return {record.id.name for record in records}
+
+    def restore(self) -> None:
+        """Make records and storage agree, where an earlier process ended between the two."""
+        names = {record.id.name for record in self._registry.all(ids.STORAGE_ACCOUNT)}
+        for name in names:
+            self._store.create_account(name)
+        for account in self._store.accounts():
+            if account.name not in names:
+                self._store.delete_account(account.name)
+
+    def _same_request(self, old: Record, digest: str, stored: Mapping[str, str]) -> Record:
+        """Return what is there when it was asked for with the same content and secrets."""
+        _not_deleting(old)
+        asked = (old.private or {}).get("request"), self._registry.secrets(old.id)
+        if asked == (digest, dict(stored)):
+            return old
+        assert old.id.kind is not None
+        noun = old.id.kind.noun
+        raise ConflictError(
+            f"The {noun.lower()} {old.id.name} exists already with other properties: delete it "
+            "first, or use another name.",
+            code=f"{noun}AlreadyExists",
+            target=str(old.id),
         )
 
 
@@ -266,20 +298,6 @@ def _not_deleting(record: Record) -> None:
         raise ConflictError(
             f"{record.id.name} is being deleted: wait until it is gone, then create it again."
         )
-
-
-def _same_request(old: Record, digest: str) -> Record:
-    _not_deleting(old)
-    if (old.private or {}).get("request") == digest:
-        return old
-    assert old.id.kind is not None
-    noun = old.id.kind.noun
-    raise ConflictError(
-        f"The {noun.lower()} {old.id.name} exists already with other properties: delete it "
-        "first, or use another name.",
-        code=f"{noun}AlreadyExists",
-        target=str(old.id),
-    )
 
 
 def _check_cluster(wanted: models.ClusterBaseProperties) -> None:

@@ -128,6 +128,7 @@ class Registry:
             self._db.execute(f"PRAGMA {schema}.journal_mode = WAL")
             self._db.execute(f"PRAGMA {schema}.synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
+        self._db.execute("DELETE FROM secrets.secrets WHERE key NOT IN (SELECT key FROM resources)")
         row = self._db.execute("SELECT max(seq), max(rev) FROM resources").fetchone()
         self._seq, self._rev = row[0] or 0, row[1] or 0
         self._depth = 0
@@ -142,7 +143,11 @@ class Registry:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all writes inside one atomic, durable step; nested uses join the outer one."""
+        """Make all writes inside one atomic, durable step; nested uses join the outer one.
+
+        Each of the two files is atomic by itself: a crash in the middle of the commit may leave
+        secrets without their resource, which the next start drops.
+        """
         if self._depth == 0:
             self._db.execute("BEGIN IMMEDIATE")
         self._depth += 1
@@ -310,10 +315,10 @@ class Registry:
 
     # -- waiting ---------------------------------------------------------------------------
 
-    def wake(self) -> None:
-        """End every wait that is under way."""
-        for waiters in self._waiters.values():
-            _wake(waiters)
+    def wake(self, id_: ResourceId | None = None) -> None:
+        """End the waits for a resource, or all that are under way."""
+        for key in list(self._waiters) if id_ is None else [id_.key]:
+            _wake(self._waiters.get(key, ()))
 
     async def changed(self, keys: Iterable[str], timeout: float) -> None:
         """Return at the next write or removal of one of `keys`, or after `timeout` seconds.

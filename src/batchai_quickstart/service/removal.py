@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from batchai_quickstart import ids
 from batchai_quickstart.errors import ConflictError
 from batchai_quickstart.ids import ResourceId
 from batchai_quickstart.service.registry import Record, Registry, utcnow, wire_time
 from batchai_quickstart.service.scheduler import Scheduler
+from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -21,9 +24,13 @@ class Remover:
         registry: where they are marked and removed.
         scheduler: ends their jobs and closes their clusters.
         store: holds the storage accounts that go with their resource group.
+        changes: told of files that go.
     """
 
-    def __init__(self, registry: Registry, scheduler: Scheduler, store: Store) -> None:
+    def __init__(
+        self, registry: Registry, scheduler: Scheduler, store: Store, changes: Changes
+    ) -> None:
+        self._changes = changes
         self._registry = registry
         self._scheduler = scheduler
         self._store = store
@@ -65,8 +72,21 @@ class Remover:
                 self._registry.put(replace(record.with_properties(**changes), active=True))
         self._begin(id_)
 
+    def delete_account(self, record: Record) -> None:
+        """Remove a storage account at once; its files go a little later."""
+        self._registry.delete(record.id)
+        self._task(self._discard(record.id.name))
+
+    async def _discard(self, account: str) -> None:
+        away = self._store.detach_account(account)
+        self._changes.notify(self._store.root / "accounts" / account)
+        await asyncio.to_thread(self._store.remove_detached, away)
+
     def _begin(self, id_: ResourceId) -> None:
-        task = asyncio.get_running_loop().create_task(self._remove(id_))
+        self._task(self._remove(id_))
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -89,10 +109,10 @@ class Remover:
         await self._scheduler.ended(jobs)
         for cluster in clusters:
             self._scheduler.close_cluster(cluster)
+        self._registry.delete(id_)
         for record in doomed:
             if record.id.kind is ids.STORAGE_ACCOUNT:
-                self._store.delete_account(record.id.name)
-        self._registry.delete(id_)
+                await self._discard(record.id.name)
 
     def _with_children(self, id_: ResourceId) -> list[Record]:
         own = self._registry.get(id_)

@@ -89,7 +89,7 @@ class Request:
         """Seconds of `Prefer: wait=N` (RFC 7240), at most MAX_WAIT; None when not asked for."""
         for part in self.headers.get("prefer", "").split(","):
             name, _, value = part.strip().partition("=")
-            if name.lower() == "wait" and value.isdigit():
+            if name.lower() == "wait" and value.isascii() and value.isdigit():
                 return min(float(value), MAX_WAIT)
         return None
 

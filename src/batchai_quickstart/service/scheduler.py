@@ -10,9 +10,8 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,11 +20,18 @@ from batchai_quickstart import ids, models
 from batchai_quickstart.engines.base import Engine, Node
 from batchai_quickstart.errors import NotFoundError, RequestError, ServiceError
 from batchai_quickstart.execution.adopt import adopt
-from batchai_quickstart.execution.outcome import Outcome
+from batchai_quickstart.execution.outcome import (
+    TERMINATED,
+    Outcome,
+    Verdict,
+    mount_failed,
+    node_failed,
+)
 from batchai_quickstart.execution.runner import Run
 from batchai_quickstart.ids import ResourceId
 from batchai_quickstart.service import secrets
 from batchai_quickstart.service.clusters import LiveCluster
+from batchai_quickstart.service.mounts import MOUNT_ERRORS
 from batchai_quickstart.service.plan import Place, Submission, job_plan, output_location
 from batchai_quickstart.service.registry import Record, Registry, utcnow, wire_time
 from batchai_quickstart.storage.changes import Changes
@@ -93,7 +99,11 @@ class Scheduler:
             elif record.properties["executionState"] == "queued":
                 self._enqueue(record)
             else:
-                self._readopt(record)
+                try:
+                    self._readopt(record)
+                except Exception as error:  # one run must not keep the service from starting
+                    log.exception("job %s could not be taken over", record.id)
+                    self._end(record, _failed(repr(error)))
         known = {running.directory.name for running in self._running.values()}
         runs = self._root / "runs"
         for directory in runs.iterdir() if runs.is_dir() else ():
@@ -113,6 +123,7 @@ class Scheduler:
     async def terminate_all(self) -> None:
         """Terminate every running job and wait until all are over."""
         for running in self._running.values():
+            running.requeue = False
             running.run.terminate()
         for cluster in self._clusters.values():
             cluster.queue.clear()
@@ -130,8 +141,8 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        """Whether any job runs or waits for nodes that exist."""
-        return bool(self._running) or any(c.queue for c in self._clusters.values())
+        """Whether any job runs, or waits in a cluster that has nodes to come."""
+        return bool(self._running) or any(c.queue and c.target for c in self._clusters.values())
 
     # -- clusters --------------------------------------------------------------------------
 
@@ -183,8 +194,13 @@ class Scheduler:
                 return
             if running.cluster is cluster:
                 surplus -= len(running.nodes)
-                running.requeue = option == "requeue"
-                running.run.terminate()
+                if not self._is_terminating(running.job):
+                    running.requeue = option == "requeue"
+                    running.run.terminate()
+
+    def _is_terminating(self, job: ResourceId) -> bool:
+        record = self._registry.get(job)
+        return record is not None and record.properties["executionState"] == "terminating"
 
     def _write_allocation(self, cluster: LiveCluster) -> None:
         record = self._registry.get(cluster.id)
@@ -221,9 +237,7 @@ class Scheduler:
             running.run.terminate()
             return True
         self._clusters[_cluster_of(record)].leave(record.id)
-        self._end(record, _terminated())
-        for path in self._log_directories(record):
-            self._changes.seal(path)
+        self._end(record, _now(TERMINATED))
         return True
 
     def is_over(self, id_: ResourceId) -> bool:
@@ -267,6 +281,7 @@ class Scheduler:
                 return
             cluster.queue.pop(0)
             nodes = cluster.take(list(cluster.idle)[:count])
+            self._registry.wake(cluster.id)
             taken, self._gpus = tuple(self._gpus[:gpus]), self._gpus[gpus:]
             try:
                 self._start(record, cluster, nodes, taken)
@@ -306,7 +321,9 @@ class Scheduler:
             )
         except RequestError as error:
             self._release(cluster, nodes, gpus)
-            self._end(record, _not_planned(error, now))
+            is_mount = error.code in MOUNT_ERRORS.values()
+            failure = mount_failed(error.code, error.message) if is_mount else None
+            self._end(record, _now(failure or node_failed(error.message)))
             return
         # Recorded before it starts: after a crash in between there is no plan in the run's
         # directory, and the job simply waits again.
@@ -339,7 +356,7 @@ class Scheduler:
                 self._end(record, _failed(error.message))
                 return
         if run is None and terminating:
-            self._end(record, _terminated())
+            self._end(record, _now(TERMINATED))
         elif run is None:
             self._requeue(record)
         else:
@@ -365,17 +382,19 @@ class Scheduler:
         self._task(self._settle(running))
 
     async def _settle(self, running: _Running) -> None:
-        outcome = await running.run.outcome()
+        try:
+            outcome = await running.run.outcome()
+        except Exception as error:  # its nodes must not be held for ever
+            log.exception("the run of job %s could not be ended", running.job)
+            outcome = _failed(repr(error))
         del self._running[running.job]
         record = self._registry.get(running.job)
         self._release(running.cluster, running.nodes, running.gpus)
         if record is not None and running.requeue and outcome.code is not None:
             self._requeue(record)
         elif record is not None:
-            self._end(record, outcome)
             # The plan names its outputs by the directories of their volumes.
-            for path in running.run.plan.directories:
-                self._changes.seal(Path(path))
+            self._end(record, outcome, map(Path, running.run.plan.directories))
         _remove_directory(running.directory)
         self._fit(running.cluster)
 
@@ -393,9 +412,15 @@ class Scheduler:
         self, cluster: LiveCluster, nodes: tuple[Node, ...], gpus: tuple[int, ...]
     ) -> None:
         cluster.give_back(nodes)
-        self._gpus = sorted([*self._gpus, *gpus])
+        self._registry.wake(cluster.id)
+        if gpus:
+            self._gpus = sorted([*self._gpus, *gpus])
+            for waiting in self._clusters.values():
+                if waiting.queue:
+                    self._soon(self._schedule, waiting)
 
-    def _end(self, record: Record, outcome: Outcome) -> None:
+    def _end(self, record: Record, outcome: Outcome, logs: Iterable[Path] | None = None) -> None:
+        """Publish how a job ended, and tell those who follow its files that no more will come."""
         info: dict[str, Any] = {
             "startTime": wire_time(outcome.started),
             "endTime": wire_time(outcome.ended),
@@ -419,6 +444,8 @@ class Scheduler:
                 )
             )
             self._registry.finish_operations(record.id.key, "terminate")
+        for path in self._log_directories(record) if logs is None else logs:
+            self._changes.seal(path)
 
     def _write_job(self, record: Record, *, executionState: str) -> None:  # noqa: N803 - wire name
         self._registry.put(
@@ -502,20 +529,10 @@ def _cluster_of(job: Record) -> ResourceId:
 
 
 def _failed(message: str) -> Outcome:
+    return _now(node_failed(message))
+
+
+def _now(verdict: Verdict) -> Outcome:
+    """Turn a verdict on a job that never ran, or not to its end, into its outcome."""
     now = utcnow()
-    return Outcome(None, "JobNodeFailed", message, (), now, now)
-
-
-def _terminated() -> Outcome:
-    """Say how a job ends that is terminated before it ran."""
-    now = utcnow()
-    message = "The specified job has been terminated by the user"
-    return Outcome(None, "JobTerminated", message, (), now, now)
-
-
-def _not_planned(error: RequestError, now: datetime) -> Outcome:
-    """Say why a job that was accepted cannot be planned: mostly a volume that is not there."""
-    exit_code = {"AZFMountError": -1, "BFSMountError": 1}.get(error.code)
-    if exit_code is None:
-        return Outcome(-1, "JobNodeFailed", error.message, (), now, now)
-    return Outcome(exit_code, error.code, error.message, (("Info", error.message),), now, now)
+    return Outcome(verdict.exit_code, verdict.code, verdict.message, verdict.details, now, now)

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -22,6 +23,9 @@ import uvicorn
 from batchai_quickstart import models
 from batchai_quickstart.errors import ConfigurationError
 from batchai_quickstart.service.app import Service
+
+LEAVING = 10
+"""Whole seconds a service that was told to leave may take."""
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +36,22 @@ class Lock:
     Arguments:
         path: the lock file; its first line names the holder's pid.
 
+        patience: whole seconds to wait for a holder to leave.
+
     Raises:
         ConfigurationError: another process holds it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: int = 0) -> None:
         import fcntl  # absent on Windows, where no service is started
 
         self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if patience:
+                signal.signal(signal.SIGALRM, _out_of_patience)
+                signal.alarm(patience)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | (0 if patience else fcntl.LOCK_NB))
+            signal.alarm(0)
         except BlockingIOError:
             pid = os.read(self._fd, 32).decode().strip()
             os.close(self._fd)
@@ -51,6 +61,10 @@ class Lock:
             ) from None
         os.ftruncate(self._fd, 0)
         os.write(self._fd, f"{os.getpid()}\n".encode())
+
+
+def _out_of_patience(number: int, frame: FrameType | None) -> None:
+    raise BlockingIOError
 
 
 def serve(
@@ -81,9 +95,13 @@ def serve(
     Raises:
         ConfigurationError: the root is in use or not writable, or the port is taken.
     """
+    for fd in (ready_fd, lifeline_fd):
+        if fd is not None:
+            os.set_inheritable(fd, False)  # or jobs would hold the other end
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = Lock(root / "service.lock")
+        # Who was started by find_or_start may have come while another service is leaving.
+        lock = Lock(root / "service.lock", patience=LEAVING if ready_fd is not None else 0)
     except OSError as error:
         raise ConfigurationError(f"The root {root} cannot be used: {error}.") from None
     main = _serve(root, host, port, engine, idle_exit, ready_fd, lifeline_fd, temporary)
@@ -156,7 +174,7 @@ async def _serve(
     ):
         loop.call_soon(model.model_rebuild)
     if lifeline_fd is not None:
-        loop.add_reader(lifeline_fd, server.leave)
+        loop.add_reader(lifeline_fd, _lifeline_ended, loop, lifeline_fd, server)
     if idle_exit is not None:
         _leave_when_idle(loop, service, server, idle_exit)
     log.info(
@@ -196,6 +214,11 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self._told.wait()
+
+
+def _lifeline_ended(loop: asyncio.AbstractEventLoop, fd: int, server: _Server) -> None:
+    loop.remove_reader(fd)
+    server.leave()
 
 
 def _leave_when_idle(

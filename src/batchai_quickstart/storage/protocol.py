@@ -318,15 +318,18 @@ def requested_range(request: Request) -> tuple[int | None, int | None] | None:
     return first, last
 
 
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
 def preferred_wait(request: Request) -> float | None:
     """Seconds of the preference `wait` (`Prefer: wait=30`, RFC 7240), at most 300."""
     for preference in request.headers.get("prefer", "").split(","):
         name, _, value = preference.partition("=")
         if name.strip().lower() == "wait":
-            try:
-                return min(max(float(value.strip().strip('"')), 0.0), 300.0)
-            except ValueError:
-                raise StorageError("InvalidHeaderValue", f"Prefer is {preference!r}.") from None
+            seconds = value.strip().strip('"')
+            if not _SECONDS.fullmatch(seconds):
+                raise StorageError("InvalidHeaderValue", f"Prefer is {preference!r}.")
+            return min(float(seconds), 300.0)
     return None
 
 

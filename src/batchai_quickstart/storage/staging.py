@@ -20,6 +20,9 @@ from batchai_quickstart.storage.volume import Volume
 
 _LIFETIME: Final = 7 * 24 * 3600.0
 
+_Blob = tuple[Path, float, str]
+"""A container, when it was made, and a name in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -81,15 +84,15 @@ class Staging:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._uploads: dict[tuple[Path, str], Upload] = {}
+        self._uploads: dict[_Blob, Upload] = {}
 
     def get(self, volume: Volume, path: str) -> Upload | None:
         """The uncommitted blocks of a blob; None when there are none."""
-        return self._uploads.get((volume.path, path))
+        return self._uploads.get(self._blob(volume, path))
 
     def begin(self, volume: Volume, path: str) -> Upload:
         """The uncommitted blocks of a blob, to add to."""
-        key = (volume.path, path)
+        key = self._blob(volume, path)
         if key not in self._uploads:
             self._expire()
             descriptor, file = self._store.create_staged()
@@ -99,7 +102,7 @@ class Staging:
 
     def take(self, volume: Volume, path: str) -> Upload | None:
         """Remove and return a blob's uncommitted blocks; the caller closes them."""
-        return self._uploads.pop((volume.path, path), None)
+        return self._uploads.pop(self._blob(volume, path), None)
 
     def drop(self, volume: Volume, path: str) -> None:
         """Give a blob's uncommitted blocks up."""
@@ -110,6 +113,10 @@ class Staging:
         """Give the uncommitted blocks of a whole container up."""
         for key in [key for key in self._uploads if key[0] == volume.path]:
             self._uploads.pop(key).close()
+
+    def _blob(self, volume: Volume, path: str) -> "_Blob":
+        # A container that is deleted and made again is another one: blocks do not outlive it.
+        return volume.path, self._store.facts(volume).created, path
 
     def _expire(self) -> None:
         oldest = time.monotonic() - _LIFETIME

@@ -92,6 +92,7 @@ class Store:
         self._volumes: dict[tuple[str, str, str], VolumeFacts] = {
             key: VolumeFacts(**facts) for key, facts in self.sidecar.volumes()
         }
+        self._discard_unknown()
 
     def close(self) -> None:
         """Close the sidecar; the store is of no use afterwards."""
@@ -139,11 +140,14 @@ class Store:
 
     def delete_account(self, name: str) -> None:
         """Remove an account with its shares and containers; none of that name is no error."""
-        if self._accounts.pop(name, None) is None:
-            return
+        self.remove_detached(self.detach_account(name))
+
+    def detach_account(self, name: str) -> Path:
+        """Take an account away at once; its content waits at the path for removal."""
+        self._accounts.pop(name, None)
         self._volumes = {key: facts for key, facts in self._volumes.items() if key[0] != name}
         self.sidecar.drop_account(name)
-        self._discard(self.root / "accounts" / name)
+        return self._detach(self.root / "accounts" / name)
 
     # Volumes.
 
@@ -209,13 +213,16 @@ class Store:
         key = (account, str(kind), name)
         self._volumes.pop(key, None)
         self.sidecar.drop_volume(key)
+        return self._detach(self._volume(account, kind, name).path)
+
+    def _detach(self, path: Path) -> Path:
         away = self.staged()
-        if (path := self._volume(account, kind, name).path).exists():
+        if path.exists():
             path.rename(away)
         return away
 
     def remove_detached(self, away: Path) -> None:
-        """Remove what `detach_volume` took away; may run in a thread."""
+        """Remove what was detached; may run in a thread."""
         shutil.rmtree(away, ignore_errors=True)
 
     def facts(self, volume: Volume) -> VolumeFacts:
@@ -275,8 +282,13 @@ class Store:
         self.sidecar.put_volume(key, facts.to_json())
         self._volumes[key] = facts
 
-    def _discard(self, path: Path) -> None:
-        away = self.staged()
-        if path.exists():
-            path.rename(away)
-        shutil.rmtree(away, ignore_errors=True)
+    def _discard_unknown(self) -> None:
+        """Remove directories nothing is known of: their removal was cut off by a crash."""
+        for account in (self.root / "accounts").glob("*"):
+            kept = [key for key in self._volumes if key[0] == account.name]
+            if account.name not in self._accounts:
+                self.remove_detached(self._detach(account))
+                continue
+            for volume in account.glob("*/*"):
+                if (account.name, volume.parent.name, volume.name) not in kept:
+                    self.remove_detached(self._detach(volume))

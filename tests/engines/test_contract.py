@@ -453,14 +453,18 @@ def test_a_command_that_never_started_never_will(engine: Engine, bench: Bench) -
     assert not (bench.path / "ran").exists()
 
 
-@pytest.mark.parametrize("difference", ["start", "boot"])
+@pytest.mark.parametrize("difference", ["start", "boot", "reboot"])
 def test_a_recycled_pid_is_not_adopted(engine: Engine, bench: Bench, difference: str) -> None:
     """A stranger that has the pid of an old command is neither taken for it nor killed."""
-    with subprocess.Popen(["sleep", "1000"]) as stranger:
+    # After a reboot the number may be that of a stranger's session, begun at an earlier tick.
+    new_session = difference == "reboot"
+    with subprocess.Popen(["sleep", "1000"], start_new_session=new_session) as stranger:
         stat = Path(f"/proc/{stranger.pid}/stat")
         fields = stat.read_text().split() if stat.exists() else []
         if fields and difference == "start":
             fields[21] = str(int(fields[21]) - 1000)
+        elif fields and difference == "reboot":
+            fields[21] = str(int(fields[21]) + 10**9)
         boot = boot_id() if difference == "start" else "another"
         pid_file = bench.records / "main.pid"
         pid_file.write_text(f"{stranger.pid}\n{boot}\n{' '.join(fields)}\nrun-1\n")

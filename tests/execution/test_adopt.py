@@ -275,6 +275,23 @@ def test_a_run_that_never_began(site: Site) -> None:
     assert within(scene()).code is None
 
 
+@pytest.mark.parametrize("torn", ["", '{"exit_code": 3'])
+def test_a_torn_outcome_is_settled_once_more(site: Site, torn: str) -> None:
+    """An outcome that a power cut left half written is worked out again from the records."""
+    plan = site.plan("exit 3", wall_clock=1e9)
+
+    async def scene() -> tuple[Outcome, Outcome]:
+        first = await taken_over(site, plan)
+        (site.directory / "outcome.json").write_text(torn)
+        pool = site.pool(2)
+        run = adopt(site.directory, pool, pool.nodes)
+        assert run is not None
+        return first, await run.outcome()
+
+    first, second = within(scene())
+    assert (second.code, second.exit_code) == (first.code, first.exit_code) == ("JobFailed", 3)
+
+
 def test_a_command_that_was_about_to_start(site: Site) -> None:
     """What was on record as starting and never did is started, once, by whoever comes next."""
     up, go = site.fifo("up"), site.fifo("go")

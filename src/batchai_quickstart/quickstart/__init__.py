@@ -6,10 +6,10 @@ trains the network of CNTK's ConvNet_MNIST example on MNIST: a cluster, a storag
 script and data, a job from a job file, its log live, its models back.
 """
 
+import io
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from batchai_quickstart import (
@@ -113,7 +113,8 @@ def quickstart(
         )
 
     say("5. Its log, live")
-    log = list(show(job.iter_log("stderr.txt")))
+    log = Recorder()
+    job.stream_log("stderr.txt", file=log)
     job.wait().raise_for_status()
     print(f"{job} after {duration(job):.1f} s")
 
@@ -127,7 +128,7 @@ def quickstart(
     print(f"downloaded {model}; loading it back:")
     subprocess.run([sys.executable, "-c", _LOAD_MODEL, str(model)], check=True)
     picture = output / "learning_curve.png"
-    curve.draw(curve.read_curve(log), picture)
+    curve.draw(curve.read_curve(log.text.splitlines()), picture)
     print(f"the learning curve: {picture}")
 
     say("7. Cleaning up")
@@ -143,11 +144,19 @@ def say(step: str) -> None:
     print(f"\n== {step} ==", flush=True)
 
 
-def show(lines: Iterator[str]) -> Iterator[str]:
-    """Print lines as they come, and pass them on."""
-    for line in lines:
-        print(line, flush=True)
-        yield line
+class Recorder(io.TextIOBase):
+    """Prints what is written to it, and keeps it in `text`."""
+
+    text = ""
+
+    def write(self, text: str) -> int:
+        """Print and keep a piece of the log."""
+        self.text += text
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Show it now."""
+        sys.stdout.flush()
 
 
 def storage_account(connection: Connection) -> StorageAccount:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, final
+from typing import Any, Protocol, final
 
 from batchai_quickstart import models
 from batchai_quickstart.client import connection as connections
@@ -32,6 +32,14 @@ STDOUTERR = "stdouterr"
 """The output directory every job has: its standard output and error, and execution.log."""
 STDERR_TAIL = 4096
 """Bytes of standard error a failed job's exception carries."""
+
+
+class Sink(Protocol):
+    """Where text can be written: `sys.stdout`, a file opened for text, `io.StringIO`."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
 
 
 @final
@@ -286,7 +294,7 @@ class Job:
         *,
         from_start: bool = True,
         tail: int | None = None,
-        file: TextIO | None = None,
+        file: Sink | None = None,
     ) -> "Job":
         """Print a file while the job writes it, to its very end, and return this handle.
 

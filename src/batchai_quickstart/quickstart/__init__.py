@@ -6,7 +6,6 @@ trains the network of CNTK's ConvNet_MNIST example on MNIST: a cluster, a storag
 script and data, a job from a job file, its log live, its models back.
 """
 
-import io
 import secrets
 import subprocess
 import sys
@@ -144,15 +143,15 @@ def say(step: str) -> None:
     print(f"\n== {step} ==", flush=True)
 
 
-class Recorder(io.TextIOBase):
+class Recorder:
     """Prints what is written to it, and keeps it in `text`."""
 
     text = ""
 
-    def write(self, text: str) -> int:
+    def write(self, text: str) -> None:
         """Print and keep a piece of the log."""
         self.text += text
-        return sys.stdout.write(text)
+        sys.stdout.write(text)
 
     def flush(self) -> None:
         """Show it now."""

@@ -1,9 +1,14 @@
 """Everything one does with this project: `nox -s SESSION`; `nox -l` lists the sessions."""
 
-import tomllib
+import sys
 from pathlib import Path
 
 import nox
+
+if sys.version_info < (3, 11):  # noqa: UP036 - nox itself may run on an older one
+    raise SystemExit("This project needs Python 3.11 or newer; nox runs on " + sys.version[:6])
+
+import tomllib
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "virtualenv"

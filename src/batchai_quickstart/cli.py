@@ -36,6 +36,7 @@ def command_parser() -> argparse.ArgumentParser:
         prog="python -m batchai_quickstart",
         description="Azure Batch AI on your own machine: its SDK and the service behind it.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     quickstart = commands.add_parser(
@@ -68,6 +69,16 @@ def command_parser() -> argparse.ArgumentParser:
     _root_option(stop)
     stop.set_defaults(run=_stop)
     return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for, and not for every command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import batchai_quickstart
+
+        print(batchai_quickstart.__version__)
+        parser.exit()
 
 
 def _root_option(parser: argparse.ArgumentParser) -> None:

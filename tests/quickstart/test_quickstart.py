@@ -41,6 +41,17 @@ def test_job_file_is_the_quickstart_s() -> None:
     assert [directory.id for directory in properties.output_directories] == ["MODEL"]
 
 
+def _has_materials() -> bool:
+    try:
+        materials.find()
+    except ConfigurationError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(
+    not _has_materials(), reason="the SDK alone is installed, without the training package"
+)
 def test_materials_are_found_and_convert(tmp_path: Path) -> None:
     """MNIST of the training package becomes CNTK text files of the known sizes."""
     found = materials.find()
@@ -61,7 +72,7 @@ def test_missing_training_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "files", nothing)
-    with pytest.raises(ConfigurationError, match="pip install batchai-quickstart-training"):
+    with pytest.raises(ConfigurationError, match=r"pip install \./training"):
         materials.find()
 
 

@@ -277,8 +277,6 @@ def test_outputs_are_found_on_their_volumes() -> None:
     "prefix",
     [
         "$AZ_BATCHAI_MOUNT_ROOT/external",
-        "$AZ_BATCHAI_JOB_MOUNT_ROOT/log",
-        "$AZ_BATCHAI_JOB_MOUNT_ROOT",
         "$AZ_BATCHAI_JOB_TEMP_DIR",
         "/var/tmp/results",
     ],
@@ -297,6 +295,16 @@ def test_outputs_on_no_mount_are_local_and_cannot_be_listed(prefix: str) -> None
         "The specified outputDirectoryId stdouterr is not present on a mount root"
         in caught.value.message
     )
+
+
+@pytest.mark.parametrize("prefix", ["$AZ_BATCHAI_JOB_MOUNT_ROOT/log", "$AZ_BATCHAI_JOB_MOUNT_ROOT"])
+def test_outputs_beside_the_job_s_mounts_are_refused(prefix: str) -> None:
+    """Below the job's mount root, but on no mount, is a slip of the pen: the mounts are named."""
+    with pytest.raises(InvalidRequestError, match="logs") as caught:
+        check(submission(QUICKSTART, stdOutErrPathPrefix=prefix))
+    assert caught.value.target == "properties.stdOutErrPathPrefix"
+    with pytest.raises(InvalidRequestError, match="none of the job's mounts"):
+        check(submission(QUICKSTART, outputDirectories=[{"id": "MODEL", "pathPrefix": prefix}]))
 
 
 @pytest.mark.parametrize("directory_id", ["model", "STDOUTERR", "", "MODEL/.."])

@@ -78,8 +78,15 @@ class Job:
         Raises:
             InvalidSpecError: the job file breaks the schema; every mistake is named.
             InvalidRequestError: the service refuses the job.
-            ConflictError: a job of this name exists.
+            ConflictError: a job of this name exists, and is another one or has ended. (One that
+                is asked for again while it waits or runs is handed back, so a repeated request
+                does no harm.)
+            TypeError: `cluster`, `experiment` or `storage` is no handle.
         """
+        _expect("cluster", cluster, Cluster)
+        _expect("experiment", experiment, Experiment, str)
+        if storage is not None:
+            _expect("storage", storage, StorageAccount)
         spec = _spec(spec, placeholders)
         body = spec.to_request(str(cluster.id), _credentials(storage))
         gateway = cluster.connection.gateway
@@ -317,7 +324,7 @@ class Job:
                 file.flush()
         except KeyboardInterrupt:
             print(self._come_back(name, directory), file=sys.stderr)  # noqa: T201 - to the person
-            raise
+            raise KeyboardInterrupt from None  # where it struck in the HTTP client is no news
         return self
 
     def _come_back(self, name: str, directory: str) -> str:
@@ -369,6 +376,12 @@ class Job:
 # `tail` names an argument above, as it does for the command of that name.
 _text = tail.text
 _lines = tail.lines
+
+
+def _expect(name: str, value: object, *kinds: type) -> None:
+    if not isinstance(value, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} must be a {wanted}; found {value!r}")
 
 
 def _spec(

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from batchai_quickstart import (
     Cluster,
+    ConfigurationError,
     Connection,
     Experiment,
     Job,
     JobSpec,
+    NotFoundError,
     ResourceGroup,
     StorageAccount,
     Workspace,
@@ -48,13 +50,22 @@ def quickstart(
     Arguments:
         root: directory of the service's state; the user's own service by default.
         epochs: sweeps over the 60000 training images; 3, or 40 where there is a GPU.
-        keep: leave the resource group and everything in it.
+        keep: leave the resource group and everything in it; one that was there before is left
+            anyway.
         output: where the learning curve and a downloaded model go.
 
     Raises:
+        ConfigurationError: the training package is not there, or nothing can be written.
         JobFailedError: the training failed; with the end of its log.
     """
     found = materials.find()
+    materials.check_runnable()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Nothing can be written to {output.resolve()}: {error}."
+        ) from None
     service = local.find_or_start(root)
     connection = Connection.open(
         service.endpoint, token=service.token, subscription_id=service.subscription_id
@@ -64,7 +75,12 @@ def quickstart(
         epochs = EPOCHS["gpu" if gpus else "cpu"]
 
     say("1. Resource group and workspace")
-    group = ResourceGroup.create(GROUP, location=LOCATION, connection=connection)
+    try:
+        group = ResourceGroup.get(GROUP, connection=connection)
+        was_there = keep = True  # it is somebody's: whatever is in it stays
+    except NotFoundError:
+        group = ResourceGroup.create(GROUP, location=LOCATION, connection=connection)
+        was_there = False
     workspace = Workspace.create(
         "quickstart", resource_group=GROUP, location=LOCATION, connection=connection
     )
@@ -107,8 +123,8 @@ def quickstart(
     print(job)
     if not gpus:
         print(
-            f"Training {epochs} of the 40 epochs, about half a minute each on two cores; all of "
-            "them: --epochs 40."
+            f"Training {epochs} of the 40 epochs, ten seconds to half a minute each on two cores; "
+            "all of them: --epochs 40."
         )
 
     say("5. Its log, live")
@@ -121,18 +137,24 @@ def quickstart(
     print(f"job output directory: {job.output_path_segment}")
     models = job.files("MODEL")
     for file in models:
-        print(f"{file.name:28} {file.size:>9,} bytes  {file.last_modified:%H:%M:%S}  {file.url}")
+        print(f"{file.name:28} {file.size:>9,} bytes  {file.last_modified:%Y-%m-%d %H:%M:%S}")
+        print(f"    {file.url}")
     last = max(models, key=lambda file: (file.last_modified, file.name))
     (model,) = job.download("MODEL", output, pattern=last.name)
     print(f"downloaded {model}; loading it back:")
     subprocess.run([sys.executable, "-c", _LOAD_MODEL, str(model)], check=True)
     picture = output / "learning_curve.png"
-    curve.draw(curve.read_curve(log.text.splitlines()), picture)
-    print(f"the learning curve: {picture}")
+    try:
+        curve.draw(curve.read_curve(log.text.splitlines()), picture)
+    except ModuleNotFoundError:
+        print("the learning curve is drawn by matplotlib, which is not installed (extra `plot`)")
+    else:
+        print(f"the learning curve: {picture}")
 
     say("7. Cleaning up")
     if keep:
-        print(f"kept: {group} (delete it with ResourceGroup.get({GROUP!r}).delete())")
+        why = "kept, as it was there before" if was_there else "kept"
+        print(f"{why}: {group} (delete it with ResourceGroup.get({GROUP!r}).delete())")
     else:
         group.delete()
         print(f"deleted: resource group {GROUP} with everything in it")

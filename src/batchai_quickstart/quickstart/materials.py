@@ -4,6 +4,7 @@ The training package is a distribution of its own and never imported here: its f
 and its programs are run, as a shell would.
 """
 
+import importlib.util
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -45,6 +46,20 @@ class Materials:
             raise ConfigurationError(f"MNIST could not be converted: {done.stderr.strip()}")
 
 
+def check_runnable() -> None:
+    """Look for what the job will import, without importing it.
+
+    Raises:
+        ConfigurationError: it is not there; the message says what to install.
+    """
+    missing = [name for name in ("cntk", "torch") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"The job would not find {' and '.join(missing)} in {sys.executable}: `pip install "
+            "./training` in a checkout of the project installs both."
+        )
+
+
 def find() -> Materials:
     """Find the training package's files.
 
@@ -67,6 +82,6 @@ def find() -> Materials:
         return Materials(found["batchai-quickstart/convnet_mnist.py"], found["mnist/convert.py"])
     except KeyError:
         raise ConfigurationError(
-            f"The training package is not installed: pip install {_DISTRIBUTION}, or run from a "
-            "checkout of the project."
+            f"The training package ({_DISTRIBUTION}) is not installed: `pip install ./training` in "
+            "a checkout of the project installs it."
         ) from None

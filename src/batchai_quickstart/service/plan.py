@@ -136,6 +136,7 @@ def check(submission: Submission, *, python: str = "python") -> None:
         for index in range(min(count, 2))
     ]
     plan = job_plan(submission, places, _any_volume, python=python)
+    _check_outputs(submission)
     for text in _texts(plan):
         # The kernel takes neither, in paths, arguments or variables.
         if "\0" in text or not _encodable(text):
@@ -143,6 +144,27 @@ def check(submission: Submission, *, python: str = "python") -> None:
                 "properties",
                 f"{text[:200]!r} holds a character that no path, argument or variable can hold "
                 "(NUL or half a surrogate pair): remove it",
+            )
+
+
+def _check_outputs(submission: Submission) -> None:
+    """Refuse outputs below the job's mount root where nothing is mounted: they would be lost."""
+    properties = submission.properties
+    known = environment.roots(_ANY_ROOT, _ANY_ROOT, submission.id)
+    found = environment.directories(submission, known)
+    root = known["AZ_BATCHAI_JOB_MOUNT_ROOT"]
+    points = [mount.path for mount in mounts.read_mounts(properties.mount_volumes, _JOB_MOUNTS)]
+    fields = {"AZ_BATCHAI_STDOUTERR_DIR": "properties.stdOutErrPathPrefix"}
+    for index, each in enumerate(properties.output_directories):
+        name = f"properties.outputDirectories[{index}].pathPrefix"
+        fields[f"AZ_BATCHAI_OUTPUT_{each.id}"] = name
+    for variable, field in fields.items():
+        path = found[variable]
+        if _below(path, root) and not any(_below(path, f"{root}/{point}") for point in points):
+            raise refused(
+                field,
+                "it lies below $AZ_BATCHAI_JOB_MOUNT_ROOT, but on none of the job's mounts "
+                f"({', '.join(points) or 'there are none'}): what is written there would be lost",
             )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from batchai_quickstart.errors import InvalidRequestError, NotFoundError
 from batchai_quickstart.storage import Kind, Store, is_storage_host
+from batchai_quickstart.storage.staging import Staging
 
 Open = Callable[[], Store]
 
@@ -122,3 +123,31 @@ def test_storage_hosts_are_recognised() -> None:
         assert is_storage_host(host)
     for host in ("127.0.0.1:80", "localhost", "management.azure.com", "blob.core.windows.net"):
         assert not is_storage_host(host)
+
+
+def test_blocks_do_not_outlive_their_account(open_store: Open) -> None:
+    """An account of the same name does not find the uncommitted blocks of the one before it."""
+    store = open_store()
+    staging = Staging(store)
+    for index in range(2):
+        store.create_account("mystorage")
+        volume = store.create_volume("mystorage", Kind.BLOB, "data")
+        assert staging.get(volume, "blob") is None
+        staging.begin(volume, "blob")
+        if index == 0:
+            store.delete_account("mystorage")
+
+
+def test_leftovers_of_a_cut_off_removal_are_removed(open_store: Open) -> None:
+    """Directories nothing is known of, as a crash may leave them, never come back as content."""
+    store = open_store()
+    store.create_account("mystorage")
+    kept = store.create_volume("mystorage", Kind.FILE, "kept").path
+    (kept / "file").write_text("x")
+    for stray in (kept.with_name("stray"), store.root / "accounts" / "nobody" / "file" / "logs"):
+        stray.mkdir(parents=True)
+        (stray / "old").write_text("x")
+    store = open_store()
+    assert (kept / "file").read_text() == "x"
+    assert not kept.with_name("stray").exists()
+    assert not (store.root / "accounts" / "nobody").exists()

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 
 from batchai_quickstart import (
     ConflictError,
@@ -223,6 +224,26 @@ def test_corrected_secret_is_not_taken_for_the_same_job(lab: Lab) -> None:
     for again in (spec, lab.spec("true")):
         with pytest.raises(ConflictError, match="exists already"):
             Job.submit("j", again, **arguments)
+
+
+def test_held_listing_ends_with_a_deleted_job(service: LocalService, lab: Lab) -> None:
+    """A held listing of a job that is being deleted is answered, while another still ends."""
+    stays = lab.submit("stays", "trap '' TERM; echo on; while :; do sleep 0.1; done")
+    goes = lab.submit("goes", "echo on; sleep 600")
+    assert [next(job.iter_log("stdout.txt")) for job in (stays, goes)] == ["on", "on"]
+    url = f"{service.endpoint}{goes.id}/listOutputFiles"
+    query = {"api-version": "2018-05-01", "outputdirectoryid": "stdouterr"}
+    headers = {"Authorization": f"Bearer {service.token}"}
+    first = requests.post(url, params=query, headers=headers, timeout=60)
+    headers |= {"Prefer": "wait=50", "If-None-Match": first.headers["ETag"]}
+    answers: list[requests.Response] = []
+    held = threading.Thread(
+        target=lambda: answers.append(requests.post(url, params=query, headers=headers, timeout=60))
+    )
+    held.start()
+    lab.experiment.delete()
+    held.join(20)
+    assert [answer.status_code for answer in answers] in ([200], [304], [404])
 
 
 def test_missing_file_names_those_that_are_there(lab: Lab) -> None:

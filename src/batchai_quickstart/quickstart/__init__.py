@@ -141,7 +141,7 @@ def quickstart(
         print(f"    {file.url}")
     last = max(models, key=lambda file: (file.last_modified, file.name))
     (model,) = job.download("MODEL", output, pattern=last.name)
-    print(f"downloaded {model}; loading it back:")
+    print(f"downloaded {model}; loading it back:", flush=True)
     subprocess.run([sys.executable, "-c", _LOAD_MODEL, str(model)], check=True)
     picture = output / "learning_curve.png"
     try:

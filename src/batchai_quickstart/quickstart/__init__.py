@@ -110,13 +110,10 @@ def quickstart(
     spec = JobSpec.from_file(JOB_FILE)
     cntk = spec.properties.cntk_settings
     assert cntk is not None
-    arguments = f"{cntk.command_line_args} --epochs {epochs}"
-    spec = spec.replace(cntk_settings=cntk.model_copy(update={"command_line_args": arguments}))
+    changes = {"command_line_args": f"{cntk.command_line_args} --epochs {epochs}"}
     if Path(service.python) != Path(sys.executable):  # the service was started from elsewhere
-        cntk = spec.properties.cntk_settings
-        assert cntk is not None
-        here = {"python_interpreter_path": sys.executable}
-        spec = spec.replace(cntk_settings=cntk.model_copy(update=here))
+        changes["python_interpreter_path"] = sys.executable
+    spec = spec.replace(cntk_settings=cntk.model_copy(update=changes))
     job = Job.submit(
         free_name(experiment), spec, cluster=cluster, experiment=experiment, storage=storage
     )

@@ -1,20 +1,16 @@
 """Taking resources away: marked at once, gone when nothing of them runs any more."""
 
 import asyncio
-import logging
-from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any
 
 from batchai_quickstart import ids
 from batchai_quickstart.errors import ConflictError
 from batchai_quickstart.ids import ResourceId
+from batchai_quickstart.service.background import Background
 from batchai_quickstart.service.registry import Record, Registry, utcnow, wire_time
 from batchai_quickstart.service.scheduler import Scheduler
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.store import Store
-
-log = logging.getLogger(__name__)
 
 
 class Remover:
@@ -34,7 +30,7 @@ class Remover:
         self._registry = registry
         self._scheduler = scheduler
         self._store = store
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def restore(self) -> None:
         """Go on with what an earlier process was deleting."""
@@ -45,9 +41,7 @@ class Remover:
 
     async def close(self) -> None:
         """Stop; the next process goes on."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
 
     def delete(self, id_: ResourceId) -> None:
         """Mark a resource and all below it as `deleting` and begin to remove them.
@@ -75,7 +69,7 @@ class Remover:
     def delete_account(self, record: Record) -> None:
         """Remove a storage account at once; its files go a little later."""
         self._registry.delete(record.id)
-        self._task(self._discard(record.id.name))
+        self._background.begin(self._discard(record.id.name))
 
     async def _discard(self, account: str) -> None:
         away = self._store.detach_account(account)
@@ -83,17 +77,7 @@ class Remover:
         await asyncio.to_thread(self._store.remove_detached, away)
 
     def _begin(self, id_: ResourceId) -> None:
-        self._task(self._remove(id_))
-
-    def _task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a deletion failed", exc_info=task.exception())
+        self._background.begin(self._remove(id_))
 
     async def _remove(self, id_: ResourceId) -> None:
         doomed = self._with_children(id_)

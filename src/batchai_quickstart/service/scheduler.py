@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from batchai_quickstart import ids, models
 from batchai_quickstart.engines.base import Engine, Node
-from batchai_quickstart.errors import NotFoundError, RequestError, ServiceError
+from batchai_quickstart.errors import BatchAIError, NotFoundError, RequestError
 from batchai_quickstart.execution.adopt import adopt
 from batchai_quickstart.execution.outcome import (
     TERMINATED,
@@ -30,6 +30,7 @@ from batchai_quickstart.execution.outcome import (
 from batchai_quickstart.execution.runner import Run
 from batchai_quickstart.ids import ResourceId
 from batchai_quickstart.service import secrets
+from batchai_quickstart.service.background import Background
 from batchai_quickstart.service.clusters import LiveCluster
 from batchai_quickstart.service.mounts import MOUNT_ERRORS
 from batchai_quickstart.service.plan import Place, Submission, job_plan, output_location
@@ -81,7 +82,7 @@ class Scheduler:
         self._python = python
         self._clusters: dict[ResourceId, LiveCluster] = {}
         self._running: dict[ResourceId, _Running] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._gpus: list[int] = []
 
     # -- life ------------------------------------------------------------------------------
@@ -95,15 +96,14 @@ class Scheduler:
             if record.properties["executionState"] in ("succeeded", "failed"):
                 continue  # only its deletion is not complete
             if _cluster_of(record) not in self._clusters:
-                self._end(record, _failed("its cluster is gone"))
+                self._end(record, _now(node_failed("its cluster is gone")))
             elif record.properties["executionState"] == "queued":
                 self._enqueue(record)
             else:
                 try:
                     self._readopt(record)
                 except Exception as error:  # one run must not keep the service from starting
-                    log.exception("job %s could not be taken over", record.id)
-                    self._end(record, _failed(repr(error)))
+                    self._end(record, _fault(error))
         known = {running.directory.name for running in self._running.values()}
         runs = self._root / "runs"
         for directory in runs.iterdir() if runs.is_dir() else ():
@@ -116,9 +116,7 @@ class Scheduler:
         """Stop watching; runs go on without us."""
         for running in self._running.values():
             running.run.detach()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
 
     async def terminate_all(self) -> None:
         """Terminate every running job and wait until all are over."""
@@ -286,9 +284,8 @@ class Scheduler:
             try:
                 self._start(record, cluster, nodes, taken)
             except Exception as error:  # a fault of ours must not stop the queue
-                log.exception("job %s could not be started", record.id)
                 self._release(cluster, nodes, taken)
-                self._end(record, _failed(repr(error)))
+                self._end(record, _fault(error))
 
     def _start(
         self, record: Record, cluster: LiveCluster, nodes: tuple[Node, ...], gpus: tuple[int, ...]
@@ -303,28 +300,21 @@ class Scheduler:
         }
         stored = {**self._registry.secrets(cluster.id), **self._registry.secrets(record.id)}
         now = utcnow()
-        try:
-            plan = job_plan(
-                self.submission(replace(record, private=private)),
-                [
-                    Place(
-                        node.id,
-                        node.address,
-                        str(node.root),
-                        _share(gpus, index, len(nodes)),
-                        max(1, (os.cpu_count() or 1) // len(nodes)),
-                    )
-                    for index, node in enumerate(nodes)
-                ],
-                self._volume_path(stored),
-                python=self._python,
-            )
-        except RequestError as error:
-            self._release(cluster, nodes, gpus)
-            is_mount = error.code in MOUNT_ERRORS.values()
-            failure = mount_failed(error.code, error.message) if is_mount else None
-            self._end(record, _now(failure or node_failed(error.message)))
-            return
+        plan = job_plan(
+            self.submission(replace(record, private=private)),
+            [
+                Place(
+                    node.id,
+                    node.address,
+                    str(node.root),
+                    _share(gpus, index, len(nodes)),
+                    max(1, (os.cpu_count() or 1) // len(nodes)),
+                )
+                for index, node in enumerate(nodes)
+            ],
+            self._volume_path(stored),
+            python=self._python,
+        )
         # Recorded before it starts: after a crash in between there is no plan in the run's
         # directory, and the job simply waits again.
         record = self._registry.put(
@@ -350,11 +340,7 @@ class Scheduler:
         if all(name in cluster.idle for name in private["nodes"]):
             nodes = tuple(cluster.idle[name] for name in private["nodes"])
             stored = self._registry.secrets(record.id)
-            try:
-                run = adopt(directory, cluster.pool, nodes, secrets.variables(stored))
-            except ServiceError as error:  # its records are damaged
-                self._end(record, _failed(error.message))
-                return
+            run = adopt(directory, cluster.pool, nodes, secrets.variables(stored))
         if run is None and terminating:
             self._end(record, _now(TERMINATED))
         elif run is None:
@@ -379,14 +365,13 @@ class Scheduler:
         self._running[record.id] = running = _Running(
             record.id, run, directory, cluster, nodes, gpus
         )
-        self._task(self._settle(running))
+        self._background.begin(self._settle(running))
 
     async def _settle(self, running: _Running) -> None:
         try:
             outcome = await running.run.outcome()
         except Exception as error:  # its nodes must not be held for ever
-            log.exception("the run of job %s could not be ended", running.job)
-            outcome = _failed(repr(error))
+            outcome = _fault(error)
         del self._running[running.job]
         record = self._registry.get(running.job)
         self._release(running.cluster, running.nodes, running.gpus)
@@ -498,16 +483,6 @@ class Scheduler:
         # After the answer to the request has been written, before anything that came later.
         asyncio.get_running_loop().call_soon(call, cluster)
 
-    def _task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a scheduler task failed", exc_info=task.exception())
-
 
 def _remove_directory(directory: Path) -> None:
     """Remove a run's records: a handful of files, in most cases."""
@@ -528,8 +503,14 @@ def _cluster_of(job: Record) -> ResourceId:
     return ResourceId.parse(job.properties["cluster"]["id"])
 
 
-def _failed(message: str) -> Outcome:
-    return _now(node_failed(message))
+def _fault(error: Exception) -> Outcome:
+    """Say how a job ends that could not be started, taken over or ended."""
+    if isinstance(error, RequestError) and error.code in MOUNT_ERRORS.values():
+        return _now(mount_failed(error.code, error.message))
+    if isinstance(error, BatchAIError):
+        return _now(node_failed(error.message))
+    log.error("a job fails by a fault of the service", exc_info=error)
+    return _now(node_failed(repr(error)))
 
 
 def _now(verdict: Verdict) -> Outcome:

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -36,7 +37,7 @@ from batchai_quickstart.storage.transfer import (
     small_body,
     touch,
 )
-from batchai_quickstart.storage.volume import Kind, Volume, split
+from batchai_quickstart.storage.volume import Kind, Volume
 
 _BLOB_LIMIT: Final = 5000 << 20
 _BLOCK_LIMIT: Final = 4000 << 20
@@ -84,7 +85,8 @@ class Blobs:
 
     async def put(self, request: Request) -> Response:
         """Put Blob, of the type BlockBlob."""
-        volume, segments = self._container(request), split(request.path)
+        volume = self._container(request)
+        segments = volume.segments(request.path)
         kind = request.headers.get("x-ms-blob-type")
         if kind is None:
             raise StorageError("MissingRequiredHeader", "x-ms-blob-type.")
@@ -107,7 +109,8 @@ class Blobs:
 
     async def put_block(self, request: Request) -> Response:
         """Put Block."""
-        volume, segments = self._container(request), split(request.path)
+        volume = self._container(request)
+        segments = volume.segments(request.path)
         block = block_id(request.query.get("blockid"))
         length = announced_length(request, _BLOCK_LIMIT)
         if not length:
@@ -130,7 +133,8 @@ class Blobs:
 
     async def put_block_list(self, request: Request) -> Response:
         """Put Block List."""
-        volume, segments = self._container(request), split(request.path)
+        volume = self._container(request)
+        segments = volume.segments(request.path)
         listed = parse_block_list(await small_body(request, 16 << 20))
         self._check_write(request, volume, segments)
         upload = self._staging.get(volume, request.path)
@@ -184,7 +188,8 @@ class Blobs:
 
     async def block_list(self, request: Request) -> Response:
         """Get Block List."""
-        volume, segments = self._container(request), split(request.path)
+        volume = self._container(request)
+        segments = volume.segments(request.path)
         kind = request.query.get("blocklisttype", "committed").lower()
         base = self._base(volume, segments, request.path)
         upload = self._staging.get(volume, request.path)
@@ -219,19 +224,18 @@ class Blobs:
         """Set Blob Metadata."""
         return self._say(
             request,
-            lambda said: Properties(said.headers, request.metadata(), said.md5, said.blocks),
+            lambda said: replace(said, metadata=request.metadata()),
         )
 
     async def set_properties(self, request: Request) -> Response:
         """Set Blob Properties."""
         asked = _said(request, default_type=_PLAIN)
-        return self._say(
-            request, lambda said: Properties(asked.headers, said.metadata, asked.md5, said.blocks)
-        )
+        return self._say(request, lambda said: replace(said, headers=asked.headers, md5=asked.md5))
 
     async def delete(self, request: Request) -> Response:
         """Delete Blob."""
-        volume, segments = self._container(request), split(request.path)
+        volume = self._container(request)
+        segments = volume.segments(request.path)
         self._staging.drop(volume, request.path)
         try:
             descriptor = volume.open(segments)
@@ -303,7 +307,8 @@ class Blobs:
                 await release(replaced)
 
     def _say(self, request: Request, change: Callable[[Properties], Properties]) -> Response:
-        volume, segments = self._container(request), split(request.path)
+        volume = self._container(request)
+        segments = volume.segments(request.path)
         try:
             descriptor = volume.open(segments)
         except (FileNotFoundError, NotADirectoryError):

@@ -28,7 +28,7 @@ from batchai_quickstart.storage.protocol import (
 from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import md5_of
-from batchai_quickstart.storage.volume import Kind, Volume, split
+from batchai_quickstart.storage.volume import Kind, Volume
 
 PUSHED_AT_ONCE: Final = 8 << 20
 """Bytes one answer carries at most when the client waits for more anyway."""
@@ -68,7 +68,7 @@ async def download(
         StorageError: 404, or 412 and 416 with what the headers ask.
         NotModifiedError: 304.
     """
-    segments = split(request.path)
+    segments = volume.segments(request.path)
     asked = requested_range(request) if request.method == "GET" else None
     wait = preferred_wait(request) if request.method == "GET" else None
     request.waits = wait is not None

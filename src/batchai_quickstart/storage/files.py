@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,7 +28,7 @@ from batchai_quickstart.storage.transfer import (
     touch,
     write,
 )
-from batchai_quickstart.storage.volume import Kind, Volume, split
+from batchai_quickstart.storage.volume import Kind, Volume
 
 _FILE_LIMIT: Final = 4 << 40
 _RANGE_LIMIT: Final = 4 << 20
@@ -89,7 +90,8 @@ class Files:
 
     async def create(self, request: Request) -> Response:
         """Create File: the name, at its full length, filled with zeros."""
-        volume, segments = self._share(request), split(request.path)
+        volume = self._share(request)
+        segments = volume.segments(request.path)
         if request.headers.get("x-ms-type", "").lower() != "file":
             raise StorageError("MissingRequiredHeader", "x-ms-type: file.")
         if request.length:
@@ -119,7 +121,8 @@ class Files:
 
     async def put_range(self, request: Request) -> Response:
         """Put Range: write bytes in place, or clear them."""
-        volume, segments = self._share(request), split(request.path)
+        volume = self._share(request)
+        segments = volume.segments(request.path)
         mode = request.headers.get("x-ms-write", "").lower()
         if mode not in ("update", "clear"):
             raise StorageError("InvalidHeaderValue", f"x-ms-write is {mode!r}.")
@@ -148,9 +151,7 @@ class Files:
     async def set_metadata(self, request: Request) -> Response:
         """Set File Metadata."""
         metadata = request.metadata()
-        return self._change(
-            request, lambda said: Properties(said.headers, metadata, said.md5, said.blocks)
-        )
+        return self._change(request, lambda said: replace(said, metadata=metadata))
 
     async def set_properties(self, request: Request) -> Response:
         """Set File Properties: content headers, times, and the length."""
@@ -160,7 +161,8 @@ class Files:
 
     async def delete(self, request: Request) -> Response:
         """Delete File."""
-        volume, segments = self._share(request), split(request.path)
+        volume = self._share(request)
+        segments = volume.segments(request.path)
         descriptor = self._existing(request, volume, segments, os.O_RDONLY)
         try:
             check_conditions(request, os.fstat(descriptor))
@@ -192,7 +194,8 @@ class Files:
         change: Callable[[Properties], Properties],
         size: int | None = None,
     ) -> Response:
-        volume, segments = self._share(request), split(request.path)
+        volume = self._share(request)
+        segments = volume.segments(request.path)
         descriptor = self._existing(request, volume, segments, os.O_RDWR)
         try:
             entry = opened(self._store, volume, request.path, descriptor)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchai_quickstart.errors import InvalidRequestError
-from batchai_quickstart.storage.volume import Volume, location, split
+from batchai_quickstart.storage.volume import Volume, location
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -48,7 +48,7 @@ def walk(
     """
     above = prefix.rpartition("/")[0]
     try:
-        segments = split(above)
+        segments = volume.segments(above)
         with volume.directory(segments) as descriptor:
             base = f"{above}/" if above else ""
             yield from _walk(volume, descriptor, base, prefix, floor, nested)

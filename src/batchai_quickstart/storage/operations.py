@@ -10,8 +10,10 @@ from typing import Final
 
 from batchai_quickstart.storage.auth import Right
 from batchai_quickstart.storage.blob import Blobs
+from batchai_quickstart.storage.bloblist import BlobListing
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.containers import Containers
+from batchai_quickstart.storage.directories import Directories
 from batchai_quickstart.storage.files import Files
 from batchai_quickstart.storage.protocol import Request, Response, StorageError, xml_response
 from batchai_quickstart.storage.shares import Shares
@@ -114,7 +116,9 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
     """
     staging = Staging(store)
     containers, blobs = Containers(store, changes, staging), Blobs(store, changes, staging)
+    listing = BlobListing(store)
     shares, files = Shares(store, changes), Files(store, changes)
+    directories = Directories(store)
     rows: dict[Key, Operation] = {
         key: Operation(name, Right("o", "rwdl", "rwdl")) for key, name in REFUSED.items()
     }
@@ -164,7 +168,7 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             ),
             ("GET HEAD", "acl"): Operation("Get Container ACL", Right("c", ""), containers.acl),
             ("DELETE", ""): Operation("Delete Container", delete, containers.delete),
-            ("GET", "list"): Operation("List Blobs", Right("c", "l", "l"), containers.list_blobs),
+            ("GET", "list"): Operation("List Blobs", Right("c", "l", "l"), listing.list_blobs),
         },
     )
     add(
@@ -208,22 +212,22 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
         Kind.FILE,
         "directory",
         {
-            ("PUT", ""): Operation("Create Directory", put, shares.create_directory),
+            ("PUT", ""): Operation("Create Directory", put, directories.create_directory),
             ("GET HEAD", ""): Operation(
-                "Get Directory Properties", read, shares.directory_properties
+                "Get Directory Properties", read, directories.directory_properties
             ),
             ("GET HEAD", "metadata"): Operation(
-                "Get Directory Metadata", read, shares.directory_properties
+                "Get Directory Metadata", read, directories.directory_properties
             ),
             ("PUT", "metadata"): Operation(
-                "Set Directory Metadata", write, shares.set_directory_metadata
+                "Set Directory Metadata", write, directories.set_directory_metadata
             ),
             ("PUT", "properties"): Operation(
-                "Set Directory Properties", write, shares.set_directory_properties
+                "Set Directory Properties", write, directories.set_directory_properties
             ),
-            ("DELETE", ""): Operation("Delete Directory", erase, shares.delete_directory),
+            ("DELETE", ""): Operation("Delete Directory", erase, directories.delete_directory),
             ("GET", "list"): Operation(
-                "List Directories and Files", Right("c", "l", "l"), shares.list_directory
+                "List Directories and Files", Right("c", "l", "l"), directories.list_directory
             ),
         },
     )

@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
@@ -112,6 +113,7 @@ class Request:
         permissions: the letters a shared access signature grants; None grants everything.
         overrides: response headers a shared access signature sets.
         waits: whether the preference `wait` is honoured.
+        guard: raises while a lease forbids the request; asked whenever conditions are.
     """
 
     method: str
@@ -129,6 +131,7 @@ class Request:
     permissions: frozenset[str] | None = None
     overrides: tuple[tuple[str, str], ...] = ()
     waits: bool = False
+    guard: Callable[[], None] | None = None
 
     @property
     def length(self) -> int:
@@ -246,8 +249,10 @@ def check_conditions(request: Request, status: os.stat_result | None) -> None:
 
     Raises:
         StorageError: 304 for a read of something not modified, 409 for creating what exists,
-            412 otherwise.
+            412 otherwise, and what `request.guard` raises.
     """
+    if request.guard is not None:
+        request.guard()
     headers = request.headers
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
     reading = request.method in ("GET", "HEAD")

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,12 +42,18 @@ class Properties:
         metadata: the client's own names and values.
         md5: base64 MD5 of the content, as the client declared it.
         blocks: (block id, bytes) of the blocks the content was made of.
+        kind: `AppendBlob` for one; empty for every other file.
+        tags: index tags of a blob.
+        copy: what is told of the copy that made the content: answer headers by name.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     md5: str | None = None
     blocks: tuple[tuple[str, int], ...] = ()
+    kind: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    copy: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The non-empty members as one JSON object."""
@@ -56,6 +62,9 @@ class Properties:
             "metadata": dict(self.metadata),
             "md5": self.md5,
             "blocks": self.blocks,
+            "kind": self.kind,
+            "tags": dict(self.tags),
+            "copy": dict(self.copy),
         }
         return json.dumps({name: value for name, value in members.items() if value})
 
@@ -68,7 +77,7 @@ class Properties:
 
     def without_content(self) -> "Properties":
         """What stays true after the content changed."""
-        return Properties(self.headers, self.metadata)
+        return replace(self, md5=None, blocks=(), copy={})
 
 
 NOTHING = Properties()

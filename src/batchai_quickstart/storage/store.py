@@ -18,7 +18,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,16 @@ class VolumeFacts:
         modified: the same, of the last change of the volume's own properties.
         metadata: the client's own names and values.
         quota: GiB, of a share; announced, not enforced.
+        access: what everybody may read of a container: `container`, `blob` or nothing.
+        policies: stored access policies: id, start, expiry and permissions, as they were sent.
     """
 
     created: float
     modified: float
     metadata: Mapping[str, str] = field(default_factory=dict)
     quota: int = 5120
+    access: str = ""
+    policies: tuple[tuple[str, str, str, str], ...] = ()
 
     @property
     def etag(self) -> str:
@@ -61,12 +65,13 @@ class VolumeFacts:
 
     def to_json(self) -> dict[str, Any]:
         """The members by name."""
-        return {
-            "created": self.created,
-            "modified": self.modified,
-            "metadata": dict(self.metadata),
-            "quota": self.quota,
-        }
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, members: Mapping[str, Any]) -> "VolumeFacts":
+        """The inverse of `to_json`."""
+        policies = tuple(tuple(policy) for policy in members.get("policies", ()))
+        return cls(**{**members, "policies": policies})
 
 
 class Store:
@@ -90,7 +95,7 @@ class Store:
             name: Account(name, (one, two)) for name, one, two in self.sidecar.accounts()
         }
         self._volumes: dict[tuple[str, str, str], VolumeFacts] = {
-            key: VolumeFacts(**facts) for key, facts in self.sidecar.volumes()
+            key: VolumeFacts.from_json(facts) for key, facts in self.sidecar.volumes()
         }
         self._discard_unknown()
 
@@ -229,17 +234,10 @@ class Store:
         """What is known of a volume beside its content."""
         return self._volumes[volume.account, str(volume.kind), volume.name]
 
-    def change(
-        self, volume: Volume, *, metadata: Mapping[str, str] | None = None, quota: int | None = None
-    ) -> VolumeFacts:
-        """Set a volume's metadata or quota; a new modification time comes with it."""
+    def change(self, volume: Volume, **changes: Any) -> VolumeFacts:
+        """Set some of a volume's facts, by name; a new modification time comes with it."""
         old = self.facts(volume)
-        new = VolumeFacts(
-            created=old.created,
-            modified=max(time.time(), old.modified + 1e-6),
-            metadata=old.metadata if metadata is None else dict(metadata),
-            quota=old.quota if quota is None else quota,
-        )
+        new = replace(old, modified=max(time.time(), old.modified + 1e-6), **changes)
         self._keep((volume.account, str(volume.kind), volume.name), new)
         return new
 

@@ -103,6 +103,17 @@ class Volume:
     name: str
     path: Path
 
+    def segments(self, relative: str) -> tuple[str, ...]:
+        """The names on disk that a path inside the volume stands for.
+
+        Arguments:
+            relative: segments joined by `/`; empty for the volume itself.
+
+        Raises:
+            InvalidRequestError: no file can have that path; the code is `InvalidResourceName`.
+        """
+        return split(relative)
+
     def resolve(self, relative: str) -> Path:
         """The real path of something in the volume, whether it exists yet or not.
 
@@ -113,7 +124,7 @@ class Volume:
             InvalidRequestError: the path is absolute, has `..`, NUL or an empty segment.
             ForbiddenError: a symbolic link on the way leads out of the volume.
         """
-        segments = () if relative == "." else split(relative)
+        segments = () if relative == "." else self.segments(relative)
         real = os.path.realpath(self.path.joinpath(*segments))
         if not self.holds(real):
             raise ForbiddenError(

@@ -2,32 +2,20 @@
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
-from batchai_quickstart.errors import BatchAIError
+from batchai_quickstart.options import add_root, add_serving, add_storage, run
+from batchai_quickstart.roots import default_root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
+    """Run a command; see `options.run` for the exit status.
 
     Arguments:
         arguments: the words behind the program's name; those of the process by default.
-
-    Returns:
-        The exit status: 0, 1 for an error (told on stderr), 2 for a wrong command line, 130 when
-        interrupted.
     """
-    options = command_parser().parse_args(arguments)
-    try:
-        status: int = options.run(options)
-    except BatchAIError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return status
+    return run(command_parser(), arguments)
 
 
 def command_parser() -> argparse.ArgumentParser:
@@ -42,7 +30,7 @@ def command_parser() -> argparse.ArgumentParser:
     quickstart = commands.add_parser(
         "quickstart", help="train the Batch AI quickstart's network on MNIST, start to end"
     )
-    _root_option(quickstart)
+    add_root(quickstart)
     quickstart.add_argument(
         "--epochs", type=_positive, metavar="N", help="sweeps over the data (3; 40 with a GPU)"
     )
@@ -52,21 +40,22 @@ def command_parser() -> argparse.ArgumentParser:
     quickstart.set_defaults(run=_quickstart)
 
     serve = commands.add_parser("serve", help="run the service in the foreground")
-    _root_option(serve)
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    serve.add_argument("--port", type=_port, metavar="P", help="port to listen on (any free one)")
+    add_serving(serve)
     serve.add_argument("--idle-exit", type=float, metavar="SECONDS", help="leave when idle so long")
     for hidden in ("--ready-fd", "--lifeline-fd"):
         serve.add_argument(hidden, type=int, help=argparse.SUPPRESS)
     serve.add_argument("--temporary", action="store_true", help=argparse.SUPPRESS)
-    serve.set_defaults(run=_serve)
+    storage = serve.add_argument_group("storage without jobs")
+    storage.add_argument("--storage-only", action="store_true", help="serve Blob and Files alone")
+    add_storage(storage)
+    serve.set_defaults(run=partial(_serve, serve))
 
     status = commands.add_parser("status", help="say whether a service runs and what it does")
-    _root_option(status)
+    add_root(status)
     status.set_defaults(run=_status)
 
     stop = commands.add_parser("stop", help="end the service; running jobs go on")
-    _root_option(stop)
+    add_root(stop)
     stop.set_defaults(run=_stop)
     return parser
 
@@ -81,24 +70,9 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _root_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--root",
-        type=Path,
-        metavar="DIR",
-        help="directory of the service's state (BATCHAI_ROOT, else the user's data directory)",
-    )
-
-
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 is needed; found {text!r}")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"a port from 0 to 65535 is needed; found {text!r}")
     return int(text)
 
 
@@ -109,13 +83,24 @@ def _quickstart(options: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.storage_only:
+        if options.idle_exit is not None:
+            parser.error("--idle-exit is for a service with jobs, not for --storage-only")
+        from batchai_quickstart.storage import alone
+
+        return alone.run(options)
+    ports = (options.blob_port, options.file_port)
+    if options.account or options.devstoreaccount1 or ports != (None, None):
+        parser.error(
+            "--account, --devstoreaccount1, --blob-port and --file-port are for --storage-only"
+        )
     from batchai_quickstart import local
 
     local.check_platform()
     from batchai_quickstart.service.serve import serve
 
-    root = (options.root or local.default_root()).resolve()
+    root = (options.root or default_root()).resolve()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -124,6 +109,7 @@ def _serve(options: argparse.Namespace) -> int:
         root,
         host=options.host,
         port=options.port,
+        sync=options.fsync,
         idle_exit=options.idle_exit,
         ready_fd=options.ready_fd,
         lifeline_fd=options.lifeline_fd,
@@ -137,7 +123,7 @@ def _status(options: argparse.Namespace) -> int:
 
     info = local.find(options.root)
     if info is None:
-        print(f"No service runs on {(options.root or local.default_root()).resolve()}.")
+        print(f"No service runs on {(options.root or default_root()).resolve()}.")
         return 3
     for name, value in local.status(info).items():
         print(f"{name:16} {', '.join(value) or '-' if isinstance(value, list) else value}")
@@ -149,7 +135,7 @@ def _stop(options: argparse.Namespace) -> int:
 
     info = local.find(options.root)
     if info is None:
-        print(f"No service runs on {(options.root or local.default_root()).resolve()}.")
+        print(f"No service runs on {(options.root or default_root()).resolve()}.")
         return 3
     running = local.status(info)["running"]
     local.stop(info)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from batchai_quickstart.errors import ConfigurationError, ServiceError
+from batchai_quickstart.roots import default_root
 
 if TYPE_CHECKING:
     from batchai_quickstart.client.connection import Connection
@@ -70,16 +71,6 @@ class ServiceInfo:
             python=data["python"],
             root=Path(data["root"]),
         )
-
-
-def default_root() -> Path:
-    """Return the directory of the user's own service: `BATCHAI_ROOT`, else their data directory."""
-    configured = os.environ.get("BATCHAI_ROOT")
-    if configured:
-        return Path(configured).resolve()
-    import platformdirs
-
-    return platformdirs.user_data_path("batchai-quickstart", appauthor=False)
 
 
 def find(root: Path | None = None) -> ServiceInfo | None:

@@ -14,7 +14,7 @@ from azure.storage.fileshare import ContentSettings, ShareClient, ShareFileClien
 from batchai_quickstart.storage import Kind
 from tests.storage.conftest import Service, code
 
-NAMES = ["plain.txt", "grün 日本.txt", "100%25 sure%.txt", "a+b c&d=e.txt", "dot.", "🚀 <&>.bin"]
+NAMES = ["plain.txt", "grün 日本.txt", "100%25 sure%.txt", "a+b c&d=e.txt", "dot.", "🚀 &;,.bin"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -214,11 +214,10 @@ def test_an_empty_file_is_a_file(share: ShareClient) -> None:
 
 
 def test_what_is_not_done_here_is_refused_by_name(share: ShareClient) -> None:
-    """Leases, handles, copies, renames and snapshots answer with a code that says so."""
+    """Handles, copies, renames and snapshots answer with a code that says so."""
     file = share.get_file_client("x")
     file.upload_file(b"1")
     for call in (
-        file.acquire_lease,
         file.list_handles().next,
         lambda: list(file.list_ranges()),
         share.create_snapshot,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batchai_quickstart.errors import InvalidRequestError, NotFoundError
-from batchai_quickstart.storage import Kind, Store, is_storage_host
+from batchai_quickstart.storage import Kind, Store
 from batchai_quickstart.storage.staging import Staging
 
 Open = Callable[[], Store]
@@ -115,14 +115,6 @@ def test_what_a_crash_left_is_gone_after_a_start(open_store: Open) -> None:
     assert Path(path).exists()
     open_store()
     assert not Path(path).exists()
-
-
-def test_storage_hosts_are_recognised() -> None:
-    """`ACCOUNT.blob.*` and `ACCOUNT.file.*` are storage hosts, everything else is not."""
-    for host in ("mystorage.blob.core.windows.net", "abc.file.localhost:8080"):
-        assert is_storage_host(host)
-    for host in ("127.0.0.1:80", "localhost", "management.azure.com", "blob.core.windows.net"):
-        assert not is_storage_host(host)
 
 
 def test_blocks_do_not_outlive_their_account(open_store: Open) -> None:

@@ -15,12 +15,14 @@ from batchai_quickstart.service.arm import Arm
 from batchai_quickstart.service.registry import Registry, utcnow, wire_time
 from batchai_quickstart.service.removal import Remover
 from batchai_quickstart.service.scheduler import Scheduler
+from batchai_quickstart.storage.addresses import FOREIGN, account_in_host
 from batchai_quickstart.storage.app import storage_app
 from batchai_quickstart.storage.changes import Changes
-from batchai_quickstart.storage.protocol import is_storage_host
 from batchai_quickstart.storage.store import Store
 
 STATUS_PATH = "/status"
+_OWN_PATHS = (STATUS_PATH, "/subscriptions", "/providers")
+_STORAGE_PATHS = tuple(f"/{service}/" for service in ("blob", "file", *FOREIGN))
 OPERATIONS_KEPT = timedelta(days=1)
 """How long the outcome of a long-running operation can be asked for."""
 
@@ -31,6 +33,7 @@ class Service:
     Arguments:
         root: directory of all its state.
         engine: what nodes are made of, by name (`local`).
+        sync: whether an upload is answered only once it is on the disk.
         token: bearer token of ARM requests.
         subscription: id of the one subscription.
         python: the interpreter `python` means in jobs.
@@ -42,6 +45,7 @@ class Service:
         root: Path,
         *,
         engine: str,
+        sync: bool = False,
         token: str,
         subscription: str,
         python: str,
@@ -93,12 +97,21 @@ class Service:
         assert scope["type"] == "http", scope["type"]
         self.last_request = time.monotonic()
         path = scope["path"]
-        if path.startswith(("/blob/", "/file/")) or is_storage_host(_host(scope)):
+        if path.startswith(_STORAGE_PATHS) or self._is_for_storage(_host(scope), path):
             await self._storage(scope, receive, send)
         elif path == STATUS_PATH:
             await self._status(Headers(scope=scope))(scope, receive, send)
         else:
             await self._arm(scope, receive, send)
+
+    def _is_for_storage(self, host: str, path: str) -> bool:
+        # A machine may be called `lab.file.example`: what is ours stays ours there, unless there
+        # is an account of that name.
+        account = account_in_host(host)
+        return account != "" and (
+            not path.startswith(_OWN_PATHS)
+            or any(each.name == account for each in self.store.accounts())
+        )
 
     def _status(self, headers: Headers) -> Response:
         sent = headers.get("authorization", "").encode()

@@ -2,69 +2,23 @@
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import os
 import secrets
 import shutil
-import signal
-import socket
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import uvicorn
-
 from batchai_quickstart import models
-from batchai_quickstart.errors import ConfigurationError
+from batchai_quickstart.roots import LEAVING, Lock, write_private
 from batchai_quickstart.service.app import Service
-
-LEAVING = 10
-"""Whole seconds a service that was told to leave may take."""
+from batchai_quickstart.serving import Server, listen, origin, run
 
 log = logging.getLogger(__name__)
-
-
-class Lock:
-    """The right to be the service of a root, held by an open file until the process ends.
-
-    Arguments:
-        path: the lock file; its first line names the holder's pid.
-
-        patience: whole seconds to wait for a holder to leave.
-
-    Raises:
-        ConfigurationError: another process holds it.
-    """
-
-    def __init__(self, path: Path, *, patience: int = 0) -> None:
-        import fcntl  # absent on Windows, where no service is started
-
-        self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            if patience:
-                signal.signal(signal.SIGALRM, _out_of_patience)
-                signal.alarm(patience)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | (0 if patience else fcntl.LOCK_NB))
-            signal.alarm(0)
-        except BlockingIOError:
-            pid = os.read(self._fd, 32).decode().strip()
-            os.close(self._fd)
-            raise ConfigurationError(
-                f"A service is running on {path.parent} already (pid {pid}): use it, stop it "
-                "with `python -m batchai_quickstart stop`, or give another --root."
-            ) from None
-        os.ftruncate(self._fd, 0)
-        os.write(self._fd, f"{os.getpid()}\n".encode())
-
-
-def _out_of_patience(number: int, frame: FrameType | None) -> None:
-    raise BlockingIOError
 
 
 def serve(
@@ -73,6 +27,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     engine: str = "local",
+    sync: bool = False,
     idle_exit: float | None = None,
     ready_fd: int | None = None,
     lifeline_fd: int | None = None,
@@ -86,6 +41,7 @@ def serve(
         port: port to listen on; None takes the one used last on this root if it is free, else
             any.
         engine: what nodes are made of.
+        sync: whether an upload is answered only once it is on the disk.
         idle_exit: leave after so many seconds without a request while nothing runs.
         ready_fd: file descriptor that gets the content of service.json once requests are
             answered, and is closed.
@@ -98,19 +54,9 @@ def serve(
     for fd in (ready_fd, lifeline_fd):
         if fd is not None:
             os.set_inheritable(fd, False)  # or jobs would hold the other end
-    try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Who was started by find_or_start may have come while another service is leaving.
-        lock = Lock(root / "service.lock", patience=LEAVING if ready_fd is not None else 0)
-    except OSError as error:
-        raise ConfigurationError(f"The root {root} cannot be used: {error}.") from None
-    main = _serve(root, host, port, engine, idle_exit, ready_fd, lifeline_fd, temporary)
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
+    # Who was started by find_or_start may have come while another service is leaving.
+    lock = Lock(root, patience=LEAVING if ready_fd is not None else 0)
+    run(_serve(root, host, port, engine, sync, idle_exit, ready_fd, lifeline_fd, temporary))
     if temporary:
         shutil.rmtree(root, ignore_errors=True)
     del lock
@@ -121,16 +67,16 @@ async def _serve(
     host: str,
     port: int | None,
     engine: str,
+    sync: bool,
     idle_exit: float | None,
     ready_fd: int | None,
     lifeline_fd: int | None,
     temporary: bool,
 ) -> None:
     identity = _identity(root)
-    listener = _listen(root, host, port)
-    address = f"[{host}]" if ":" in host else host
+    listener = listen(root, host, port)
     info: dict[str, Any] = {
-        "endpoint": f"http://{address}:{listener.getsockname()[1]}",
+        "endpoint": origin(host, listener),
         "token": identity["token"],
         "subscriptionId": identity["subscriptionId"],
         "pid": os.getpid(),
@@ -141,25 +87,14 @@ async def _serve(
     service = Service(
         root,
         engine=engine,
+        sync=sync,
         token=info["token"],
         subscription=info["subscriptionId"],
         python=sys.executable,
         facts={key: value for key, value in info.items() if key != "token"},
     )
     service.start()
-    server = _Server(
-        uvicorn.Config(
-            service,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
-        ),
-        service,
-    )
+    server = Server(service, service.release)
     # The socket listens already: whoever reads service.json now is answered.
     write_private(root / "service.json", json.dumps(info, indent=2) + "\n")
     if ready_fd is not None:
@@ -191,38 +126,13 @@ async def _serve(
         await service.close()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its ten wake-ups a second: it sleeps until it is told to leave."""
-
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
-        self._service = service
-        self._told = asyncio.Event()
-
-    def leave(self) -> None:
-        self.should_exit = True
-        self._service.release()
-        self._told.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own would raise the signal again at the end, before we have cleaned up.
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.leave)
-        yield
-
-    async def main_loop(self) -> None:
-        await self._told.wait()
-
-
-def _lifeline_ended(loop: asyncio.AbstractEventLoop, fd: int, server: _Server) -> None:
+def _lifeline_ended(loop: asyncio.AbstractEventLoop, fd: int, server: Server) -> None:
     loop.remove_reader(fd)
     server.leave()
 
 
 def _leave_when_idle(
-    loop: asyncio.AbstractEventLoop, service: Service, server: _Server, limit: float
+    loop: asyncio.AbstractEventLoop, service: Service, server: Server, limit: float
 ) -> None:
     idle = time.monotonic() - service.last_request
     if idle >= limit and not service.scheduler.busy:
@@ -241,50 +151,6 @@ def _identity(root: Path) -> dict[str, str]:
     identity = {"token": secrets.token_urlsafe(32), "subscriptionId": str(uuid.uuid4())}
     write_private(path, json.dumps(identity))
     return identity
-
-
-def _listen(root: Path, host: str, port: int | None) -> socket.socket:
-    """Bind a listening socket.
-
-    The last port is tried first, so handles made before a restart of the service keep working.
-    """
-    wanted = [port] if port is not None else [*_last_port(root), 0]
-    for candidate in wanted:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, candidate))
-            listener.listen(512)
-        except OSError as error:
-            listener.close()
-            if candidate != wanted[-1]:
-                continue
-            what = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-            raise ConfigurationError(
-                f"Port {candidate} of {host} {what}: choose another with --port, or leave "
-                "--port out to get a free one."
-            ) from None
-        listener.setblocking(False)
-        write_private(root / "port", f"{listener.getsockname()[1]}\n")
-        return listener
-    raise AssertionError
-
-
-def _last_port(root: Path) -> list[int]:
-    try:
-        return [int((root / "port").read_text())]
-    except (OSError, ValueError):
-        return []
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file whole or not at all, readable by its owner alone."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def _version() -> str:

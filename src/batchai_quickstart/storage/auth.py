@@ -12,6 +12,7 @@ from typing import Final, Literal
 from batchai_quickstart.storage import sas
 from batchai_quickstart.storage.protocol import Request, StorageError
 from batchai_quickstart.storage.signing import signed_by
+from batchai_quickstart.storage.store import VolumeFacts
 
 CLOCK_SKEW: Final = 15 * 60
 """Seconds a signed request's date may lie in the past or future."""
@@ -40,14 +41,19 @@ class Right:
         account: letters of which an account signature must grant one.
         service: letters of which a signature for one resource must grant one; empty when such
             signatures do not reach the operation.
+        public: `blob` when everybody may do it in a container with public access to blobs,
+            `container` when only in one with public access to all of it.
     """
 
     level: Literal["s", "c", "o"]
     account: str
     service: str = ""
+    public: Literal["", "blob", "container"] = ""
 
 
-def authorize(request: Request, right: Right, *, now: float | None = None) -> None:
+def authorize(
+    request: Request, right: Right, facts: VolumeFacts | None, *, now: float | None = None
+) -> None:
     """Let a request through, or not.
 
     Sets `request.permissions` to what a shared access signature grants.
@@ -55,6 +61,7 @@ def authorize(request: Request, right: Right, *, now: float | None = None) -> No
     Arguments:
         request: the request.
         right: what its operation needs.
+        facts: of the container or share it is about; None when there is none.
         now: seconds since the epoch; the clock by default.
 
     Raises:
@@ -65,8 +72,9 @@ def authorize(request: Request, right: Right, *, now: float | None = None) -> No
     if header is not None:
         _shared_key(request, header, moment)
     elif "sig" in request.query:
-        sas.verify(request, right.level, right.account, right.service, now=moment)
-    else:
+        policies = facts.policies if facts is not None else ()
+        sas.verify(request, right.level, right.account, right.service, policies, now=moment)
+    elif facts is None or not facts.access or right.public not in ("blob", facts.access):
         raise StorageError("AuthenticationFailed", "There is no Authorization and no signature.")
 
 

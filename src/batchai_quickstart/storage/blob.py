@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 from xml.sax.saxutils import escape
 
+from batchai_quickstart.storage import tags
 from batchai_quickstart.storage.blocklist import (
     block_id,
     chosen_blocks,
@@ -48,18 +49,20 @@ _CONTENT_HEADERS: Final = {
     "x-ms-blob-content-disposition": "content-disposition",
     "x-ms-blob-cache-control": "cache-control",
 }
+_TIER: Final = "x-ms-access-tier"
 _PLAIN: Final = "application/octet-stream"
-_UNLOCKED: Final = (("x-ms-lease-status", "unlocked"), ("x-ms-lease-state", "available"))
 
 
 def describe(entry: Entry) -> Headers:
     """The headers of a blob that a file of a share does not have."""
     created = http_date(int(entry.status.st_mtime))
+    count = len(entry.said.tags)
     return (
-        ("x-ms-blob-type", "BlockBlob"),
+        *((("x-ms-tag-count", str(count)),) if count else ()),
+        *entry.said.copy.items(),
+        ("x-ms-blob-type", entry.said.kind or "BlockBlob"),
         ("x-ms-creation-time", created),
         ("x-ms-server-encrypted", "false"),
-        *_UNLOCKED,
     )
 
 
@@ -90,22 +93,27 @@ class Blobs:
         kind = request.headers.get("x-ms-blob-type")
         if kind is None:
             raise StorageError("MissingRequiredHeader", "x-ms-blob-type.")
-        if kind != "BlockBlob":
+        if kind not in ("BlockBlob", "AppendBlob"):
             raise StorageError("NotImplemented", f"Put Blob of the type {kind}.")
-        announced_length(request, _BLOB_LIMIT)
+        length = announced_length(request, _BLOB_LIMIT)
+        if length and kind == "AppendBlob":
+            raise StorageError("InvalidHeaderValue", "An append blob is made empty.")
         self._check_write(request, volume, segments)
         descriptor, prepared = self._store.create_staged()
         try:
-            await receive_into(request, descriptor, 0)
+            sums = await receive_into(request, descriptor, 0, md5=True)
             said = _said(request, default_type=request.headers.get("content-type", _PLAIN))
-            entry = await self._publish(request, volume, segments, descriptor, prepared, said)
+            if kind == "AppendBlob":
+                said = replace(said, kind=kind)
+            elif said.md5 is None:
+                said = replace(said, md5=sums.md5)
+            entry = await self.publish(request, volume, segments, descriptor, prepared, said)
         except BaseException:
             _unlink(prepared)
             raise
         finally:
             os.close(descriptor)
-        md5 = request.headers.get("content-md5")
-        return _written(201, entry, (("content-md5", md5),) if md5 else ())
+        return _written(201, entry, sums.headers())
 
     async def put_block(self, request: Request) -> Response:
         """Put Block."""
@@ -116,6 +124,7 @@ class Blobs:
         if not length:
             raise StorageError("InvalidHeaderValue", "A block has at least one byte.")
         self._check_overwrite(request, _blob_status(volume, segments))
+        self._check_type(volume, segments, request.path)
         upload = self._staging.begin(volume, request.path)
         if len(next(iter(upload.blocks), block)) != len(block):
             raise StorageError("InvalidBlobOrBlock", "All block ids of a blob are of one length.")
@@ -123,13 +132,14 @@ class Blobs:
         try:
             descriptor = os.open(upload.path, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                await receive_into(request, descriptor, offset)
+                sums = await receive_into(request, descriptor, offset)
             finally:
                 os.close(descriptor)
             upload.blocks[block] = (offset, length)
         finally:
             upload.finish()
-        return Response(201, (("x-ms-request-server-encrypted", "false"),))
+        encrypted = ("x-ms-request-server-encrypted", "false")
+        return Response(201, (encrypted, *sums.headers()))
 
     async def put_block_list(self, request: Request) -> Response:
         """Put Block List."""
@@ -137,6 +147,7 @@ class Blobs:
         segments = volume.segments(request.path)
         listed = parse_block_list(await small_body(request, 16 << 20))
         self._check_write(request, volume, segments)
+        self._check_type(volume, segments, request.path)
         upload = self._staging.get(volume, request.path)
         base = self._base(volume, segments, request.path)
         source = -1
@@ -180,7 +191,7 @@ class Blobs:
             if await asyncio.to_thread(assemble, upload if in_place else None, fresh, wanted):
                 assert upload is not None
                 chosen, path = source, str(upload.path)
-            entry = await self._publish(request, volume, segments, chosen, path, said)
+            entry = await self.publish(request, volume, segments, chosen, path, said)
         finally:
             os.close(fresh)
             _unlink(prepared)
@@ -230,7 +241,31 @@ class Blobs:
     async def set_properties(self, request: Request) -> Response:
         """Set Blob Properties."""
         asked = _said(request, default_type=_PLAIN)
-        return self._say(request, lambda said: replace(said, headers=asked.headers, md5=asked.md5))
+        return self._say(
+            request,
+            lambda said: replace(said, headers=_kept(said) | dict(asked.headers), md5=asked.md5),
+        )
+
+    async def get_tags(self, request: Request) -> Response:
+        """Get Blob Tags."""
+        base = self._base_for(request)
+        os.close(base[0])
+        check_conditions(request, base[1].status)
+        return xml_response(tags.to_xml(base[1].said.tags))
+
+    async def set_tags(self, request: Request) -> Response:
+        """Set Blob Tags, which is no new version of the blob."""
+        asked = tags.from_document(await small_body(request, 64 << 10))
+        self._keep(request, lambda said: replace(said, tags=asked))
+        return Response(204)
+
+    async def set_tier(self, request: Request) -> Response:
+        """Set Blob Tier: kept and told, for every blob here is at hand at once."""
+        tier = _tier(request)
+        if not tier:
+            raise StorageError("MissingRequiredHeader", f"{_TIER}.")
+        self._keep(request, lambda said: replace(said, headers={**said.headers, **tier}))
+        return Response(200)
 
     async def delete(self, request: Request) -> Response:
         """Delete Blob."""
@@ -265,6 +300,21 @@ class Blobs:
             return None
         return descriptor, opened(self._store, volume, path, descriptor)
 
+    def _base_for(self, request: Request) -> tuple[int, Entry]:
+        """The committed blob that a request is about, open."""
+        volume = self._container(request)
+        base = self._base(volume, volume.segments(request.path), request.path)
+        if base is None:
+            raise not_found(request)
+        return base
+
+    def _keep(self, request: Request, change: Callable[[Properties], Properties]) -> None:
+        """Change what is said of a blob without making a new version of it."""
+        descriptor, entry = self._base_for(request)
+        os.close(descriptor)
+        check_conditions(request, entry.status)
+        self._store.say(self._container(request), request.path, entry.status, change(entry.said))
+
     def _check_write(self, request: Request, volume: Volume, segments: tuple[str, ...]) -> None:
         status = _blob_status(volume, segments)
         check_conditions(request, status)
@@ -275,7 +325,15 @@ class Blobs:
         if status is not None and letters is not None and "w" not in letters:
             raise StorageError("UnauthorizedBlobOverwrite")
 
-    async def _publish(
+    def _check_type(self, volume: Volume, segments: tuple[str, ...], path: str) -> None:
+        """Refuse blocks for an append blob."""
+        base = self._base(volume, segments, path)
+        if base is not None:
+            os.close(base[0])
+            if base[1].said.kind:
+                raise StorageError("InvalidBlobType", "It is an append blob.")
+
+    async def publish(
         self,
         request: Request,
         volume: Volume,
@@ -340,7 +398,25 @@ def _said(
         None if "comp" in request.query else request.headers.get("content-md5")
     )
     sizes = tuple((name, block.length) for name, block in blocks or ())
-    return Properties(headers, request.metadata(), md5, sizes)
+    asked = tags.from_header(request.headers.get("x-ms-tags"))
+    return Properties(headers | _tier(request), request.metadata(), md5, sizes, tags=asked)
+
+
+def _tier(request: Request) -> dict[str, str]:
+    """The access tier that a request asks for, as a header to keep."""
+    asked = request.headers.get(_TIER)
+    if asked is None:
+        return {}
+    if asked == "Archive":
+        raise StorageError("NotImplemented", "The access tier Archive.")
+    if asked not in ("Hot", "Cool", "Cold"):
+        raise StorageError("InvalidHeaderValue", f"{_TIER} is {asked!r}, not Hot, Cool or Cold.")
+    return {_TIER: asked}
+
+
+def _kept(said: Properties) -> dict[str, str]:
+    """What of a blob's headers stays when its content headers are set."""
+    return {name: value for name, value in said.headers.items() if name.startswith("x-ms-")}
 
 
 def _written(status: int, entry: Entry, extra: Headers = ()) -> Response:

@@ -5,6 +5,8 @@ from contextlib import closing
 from typing import Final
 from xml.sax.saxutils import escape
 
+from batchai_quickstart.storage import tags
+from batchai_quickstart.storage.leases import lease_elements
 from batchai_quickstart.storage.listing import Found, walk
 from batchai_quickstart.storage.pages import floor, listing_response, marker, page_size
 from batchai_quickstart.storage.protocol import (
@@ -28,6 +30,15 @@ _INCLUDED: Final = frozenset(
 )
 
 
+_COPY: Final = {
+    "x-ms-copy-id": "CopyId",
+    "x-ms-copy-status": "CopyStatus",
+    "x-ms-copy-source": "CopySource",
+    "x-ms-copy-progress": "CopyProgress",
+    "x-ms-copy-completion-time": "CopyCompletionTime",
+}
+
+
 class BlobListing:
     """List Blobs.
 
@@ -49,8 +60,15 @@ class BlobListing:
         said = self._store.said_of_page(
             volume, ((each.name, each.status) for each in found if each.status is not None)
         )
-        with_metadata = "metadata" in included
-        items = [_item(each, said.get(each.name, NOTHING), with_metadata) for each in found]
+        items = [
+            _item(
+                each,
+                said.get(each.name, NOTHING),
+                included,
+                lease_elements(self._store, volume, each.name),
+            )
+            for each in found
+        ]
         body = f"<Blobs>{''.join(items)}</Blobs>"
         return listing_response(request, body, following, f' ContainerName="{volume.name}"')
 
@@ -77,7 +95,7 @@ def _page(volume: Volume, request: Request, limit: int) -> tuple[list[Found], st
     return page, ""
 
 
-def _item(found: Found, said: Properties, with_metadata: bool) -> str:
+def _item(found: Found, said: Properties, included: set[str], leased: str) -> str:
     if found.status is None:
         return f"<BlobPrefix>{xml_name(found.name)}</BlobPrefix>"
     date = http_date(int(found.status.st_mtime))
@@ -93,14 +111,24 @@ def _item(found: Found, said: Properties, with_metadata: bool) -> str:
         )
         if value
     )
-    metadata = xml_metadata(dict(said.metadata)) if with_metadata else ""
+    beside = xml_metadata(dict(said.metadata)) if "metadata" in included else ""
+    if "tags" in included and said.tags:
+        beside += tags.to_xml(said.tags)
+    if said.tags:
+        optional += f"<TagCount>{len(said.tags)}</TagCount>"
+    if tier := headers.get("x-ms-access-tier"):
+        optional += f"<AccessTier>{tier}</AccessTier>"
+    if "copy" in included:
+        optional += "".join(
+            f"<{_COPY[name]}>{escape(value)}</{_COPY[name]}>" for name, value in said.copy.items()
+        )
     tag = etag(found.status).strip('"')
     return (
         f"<Blob>{xml_name(found.name)}<Properties><Creation-Time>{date}</Creation-Time>"
         f"<Last-Modified>{date}</Last-Modified><Etag>{tag}</Etag>"
         f"<Content-Length>{found.status.st_size}</Content-Length>"
         f"<Content-Type>{escape(headers.get('content-type', _PLAIN))}</Content-Type>{optional}"
-        "<BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus>"
-        "<LeaseState>available</LeaseState><ServerEncrypted>false</ServerEncrypted></Properties>"
-        f"{metadata}</Blob>"
+        f"<BlobType>{said.kind or 'BlockBlob'}</BlobType>{leased}"
+        "<ServerEncrypted>false</ServerEncrypted></Properties>"
+        f"{beside}</Blob>"
     )

@@ -3,8 +3,8 @@
 import base64
 import binascii
 from typing import Final
-from xml.parsers import expat
 
+from batchai_quickstart.storage.document import read
 from batchai_quickstart.storage.protocol import StorageError
 from batchai_quickstart.storage.staging import Block, Upload
 
@@ -36,33 +36,9 @@ def parse_block_list(document: bytes) -> list[tuple[str, str]]:
     Raises:
         StorageError: it is not such a document, or declares a document type.
     """
-    found: list[tuple[str, str]] = []
-    path: list[str] = []
-    text: list[str] = []
-    parser = expat.ParserCreate()
-
-    def refuse(*_: object) -> None:
-        raise StorageError("InvalidXmlDocument", "It has a document type.")
-
-    def start(tag: str, _: object) -> None:
-        path.append(tag)
-        text.clear()
-
-    def end(tag: str) -> None:
-        if len(path) == 2:
-            if path[0] != "BlockList" or tag not in ("Committed", "Uncommitted", "Latest"):
-                raise StorageError("InvalidXmlDocument", f"{tag} is not an entry of a BlockList.")
-            found.append((tag, "".join(text).strip()))
-        path.pop()
-
-    parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = text.append
-    try:
-        parser.Parse(document, True)
-    except expat.ExpatError as error:
-        raise StorageError("InvalidXmlDocument", str(error)) from None
+    listed = read(document, "BlockList")
+    listed.only("Committed", "Uncommitted", "Latest")
+    found = [(entry.tag, entry.text) for entry in listed.children]
     if len(found) > _BLOCKS_AT_MOST:
         raise StorageError("InvalidBlockList", f"At most {_BLOCKS_AT_MOST} blocks.")
     return found

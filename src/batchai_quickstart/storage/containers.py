@@ -1,11 +1,12 @@
 """Containers."""
 
 import asyncio
-from typing import Final
 from xml.sax.saxutils import escape
 
+from batchai_quickstart.storage import policies
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.download import Headers
+from batchai_quickstart.storage.leases import lease_elements, lease_headers
 from batchai_quickstart.storage.pages import listing_response, page_of
 from batchai_quickstart.storage.protocol import (
     Request,
@@ -16,10 +17,9 @@ from batchai_quickstart.storage.protocol import (
     xml_response,
 )
 from batchai_quickstart.storage.staging import Staging
-from batchai_quickstart.storage.store import Store
+from batchai_quickstart.storage.store import Store, VolumeFacts
+from batchai_quickstart.storage.transfer import small_body
 from batchai_quickstart.storage.volume import Kind, Volume
-
-_UNLOCKED: Final = (("x-ms-lease-status", "unlocked"), ("x-ms-lease-state", "available"))
 
 
 class Containers:
@@ -38,14 +38,15 @@ class Containers:
 
     async def create(self, request: Request) -> Response:
         """Create Container."""
-        if request.headers.get("x-ms-blob-public-access"):
-            raise StorageError("PublicAccessNotPermitted")
+        access = _access(request)
         name = request.volume
         if any(each.name == name for each in self._store.volumes(request.account.name, Kind.BLOB)):
             raise StorageError("ContainerAlreadyExists")
         volume = self._store.create_volume(
             request.account.name, Kind.BLOB, name, metadata=request.metadata()
         )
+        if access:
+            self._store.change(volume, access=access)
         return Response(201, self._tags(volume))
 
     async def properties(self, request: Request) -> Response:
@@ -55,7 +56,8 @@ class Containers:
         headers = (
             *self._tags(volume),
             *((f"x-ms-meta-{name}", value) for name, value in metadata.items()),
-            *_UNLOCKED,
+            *lease_headers(self._store, volume, ""),
+            *_access_header(self._store.facts(volume)),
             ("x-ms-has-immutability-policy", "false"),
             ("x-ms-has-legal-hold", "false"),
         )
@@ -68,10 +70,20 @@ class Containers:
         return Response(200, self._tags(volume))
 
     async def acl(self, request: Request) -> Response:
-        """Get Container ACL: there is no stored policy and no public access."""
-        headers = self._tags(self._container(request))
-        answer = xml_response("<SignedIdentifiers />")
-        return Response(200, (*answer.headers, *headers), answer.body)
+        """Get Container ACL: public access and stored access policies."""
+        volume = self._container(request)
+        facts = self._store.facts(volume)
+        answer = xml_response(policies.to_xml(facts.policies))
+        headers = (*answer.headers, *self._tags(volume), *_access_header(facts))
+        return Response(200, headers, answer.body)
+
+    async def set_acl(self, request: Request) -> Response:
+        """Set Container ACL."""
+        access = _access(request)
+        asked = policies.from_document(await small_body(request, 64 << 10))
+        volume = self._container(request)
+        self._store.change(volume, access=access, policies=asked)
+        return Response(200, self._tags(volume))
 
     async def delete(self, request: Request) -> Response:
         """Delete Container."""
@@ -97,8 +109,8 @@ class Containers:
             items.append(
                 f"<Container><Name>{volume.name}</Name><Properties>"
                 f"<Last-Modified>{http_date(int(facts.modified))}</Last-Modified>"
-                f"<Etag>{escape(facts.etag)}</Etag><LeaseStatus>unlocked</LeaseStatus>"
-                "<LeaseState>available</LeaseState><HasImmutabilityPolicy>false"
+                f"<Etag>{escape(facts.etag)}</Etag>{lease_elements(self._store, volume, '')}"
+                f"{_access_element(facts)}<HasImmutabilityPolicy>false"
                 "</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties>"
                 f"{metadata}</Container>"
             )
@@ -110,3 +122,19 @@ class Containers:
     def _tags(self, volume: Volume) -> Headers:
         facts = self._store.facts(volume)
         return (("etag", facts.etag), ("last-modified", http_date(int(facts.modified))))
+
+
+def _access(request: Request) -> str:
+    """The public access that a request asks for; empty for none."""
+    access = request.headers.get("x-ms-blob-public-access", "").lower()
+    if access not in ("", "blob", "container"):
+        raise StorageError("InvalidHeaderValue", f"x-ms-blob-public-access is {access!r}.")
+    return access
+
+
+def _access_header(facts: VolumeFacts) -> Headers:
+    return (("x-ms-blob-public-access", facts.access),) if facts.access else ()
+
+
+def _access_element(facts: VolumeFacts) -> str:
+    return f"<PublicAccess>{facts.access}</PublicAccess>" if facts.access else ""

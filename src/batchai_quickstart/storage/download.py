@@ -13,6 +13,7 @@ from typing import Final
 
 from batchai_quickstart.errors import ForbiddenError
 from batchai_quickstart.storage.changes import Changes
+from batchai_quickstart.storage.leases import lease_headers
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -81,7 +82,8 @@ async def download(
     try:
         entry = opened(store, volume, request.path, descriptor)
         check_conditions(request, entry.status)
-        headers = _headers(request, entry, describe)
+        leased = lease_headers(store, volume, request.path)
+        headers = (*_headers(request, entry, describe), *leased)
         if request.method == "HEAD":
             md5 = (("content-md5", entry.said.md5),) if entry.said.md5 else ()
             size = ("content-length", str(entry.status.st_size))

@@ -66,8 +66,6 @@ def describe(entry: Entry) -> Headers:
     return (
         ("x-ms-type", "File"),
         ("x-ms-server-encrypted", "false"),
-        ("x-ms-lease-status", "unlocked"),
-        ("x-ms-lease-state", "available"),
         *described(entry),
     )
 

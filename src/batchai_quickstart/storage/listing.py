@@ -59,12 +59,11 @@ def walk(
 def _walk(
     volume: Volume, descriptor: int, base: str, prefix: str, floor: str, nested: bool
 ) -> Generator[Found, None, None]:
-    for key, entry in _sorted(descriptor, base):
+    for key, is_directory, entry in _sorted(volume, descriptor, base):
         # A directory is of interest while any name below it can be: `a/` sorts before the
         # floor `a/b` that is in it.
         if not key.startswith(prefix) and not prefix.startswith(key):
             continue
-        is_directory = key.endswith("/")
         if key < floor and not (is_directory and floor.startswith(key)):
             continue
         if not is_directory:
@@ -95,9 +94,15 @@ def _holds_file(volume: Volume, descriptor: int, entry: "os.DirEntry[str]", key:
     return next(_below(volume, descriptor, entry.name, key, "", ""), None) is not None
 
 
-def _sorted(descriptor: int, base: str) -> list[tuple[str, "os.DirEntry[str]"]]:
+def _sorted(
+    volume: Volume, descriptor: int, base: str
+) -> list[tuple[str, bool, "os.DirEntry[str]"]]:
     with os.scandir(descriptor) as entries:
-        found = [(base + entry.name + ("/" if _is_dir(entry) else ""), entry) for entry in entries]
+        found = []
+        for entry in entries:
+            is_directory = _is_dir(entry)
+            key = base + volume.name_of(entry.name) + ("/" if is_directory else "")
+            found.append((key, is_directory, entry))
     found.sort(key=lambda pair: pair[0])
     return found
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from batchai_quickstart.storage.append import AppendBlobs
 from batchai_quickstart.storage.auth import Right
 from batchai_quickstart.storage.blob import Blobs
 from batchai_quickstart.storage.bloblist import BlobListing
@@ -15,15 +16,17 @@ from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.containers import Containers
 from batchai_quickstart.storage.directories import Directories
 from batchai_quickstart.storage.files import Files
+from batchai_quickstart.storage.leases import Leases
 from batchai_quickstart.storage.protocol import Request, Response, StorageError, xml_response
 from batchai_quickstart.storage.shares import Shares
 from batchai_quickstart.storage.staging import Staging
 from batchai_quickstart.storage.store import Store
+from batchai_quickstart.storage.tagsearch import TagSearch
 from batchai_quickstart.storage.volume import Kind
 
 Handler = Callable[[Request], Awaitable[Response]]
 Key = tuple[Kind, str, str, str]
-"""Service, subject (`service`, `volume`, `directory` or `object`), verb, `comp`."""
+"""Service, subject (`service`, `volume`, `directory`, `object`, a kind of link), verb, `comp`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,16 @@ class Operation:
         name: as Azure's documentation has it.
         right: what it needs of a shared access signature.
         handler: answers it; None when it is not done here.
+        honours: headers beyond everybody's that it does what they ask (`x-ms-tags`); a name that
+            ends with a hyphen stands for all that begin with it.
+        from_url: what a request with `x-ms-copy-source` asks for instead; None when nothing is.
     """
 
     name: str
     right: Right
     handler: Handler | None = None
+    honours: tuple[str, ...] = ()
+    from_url: "Operation | None" = None
 
 
 _SERVICE_READ = Right("s", "r")
@@ -52,21 +60,15 @@ REFUSED: Final[Mapping[Key, str]] = {
             ("PUT", "properties", "Set Service Properties"),
             ("GET", "stats", "Get Service Stats"),
             ("POST", "userdelegationkey", "Get User Delegation Key"),
-            ("POST", "batch", "Batch"),
-            ("GET", "blobs", "Find Blobs by Tags"),
         )
     },
     **{
         (kind, "volume", verb, comp): name
         for kind in Kind
         for verb, comp, name in (
-            ("PUT", "acl", "Set ACL"),
-            ("PUT", "lease", "Lease"),
             ("PUT", "undelete", "Restore"),
             ("PUT", "rename", "Rename Container"),
             ("PUT", "snapshot", "Snapshot Share"),
-            ("POST", "batch", "Batch"),
-            ("GET", "blobs", "Find Blobs by Tags"),
             ("GET", "stats", "Get Share Stats"),
             ("GET", "filepermission", "Get Permission"),
             ("PUT", "filepermission", "Create Permission"),
@@ -80,17 +82,11 @@ REFUSED: Final[Mapping[Key, str]] = {
             (Kind.FILE, "directory"),
         )
         for verb, comp, name in (
-            ("PUT", "appendblock", "Append Block"),
-            ("PUT", "seal", "Append Blob Seal"),
             ("PUT", "page", "Put Page"),
             ("GET", "pagelist", "Get Page Ranges"),
             ("PUT", "incrementalcopy", "Incremental Copy Blob"),
-            ("PUT", "lease", "Lease"),
             ("PUT", "snapshot", "Snapshot Blob"),
             ("PUT", "copy", "Abort Copy"),
-            ("PUT", "tier", "Set Blob Tier"),
-            ("GET", "tags", "Get Blob Tags"),
-            ("PUT", "tags", "Set Blob Tags"),
             ("POST", "query", "Query Blob Contents"),
             ("PUT", "undelete", "Undelete Blob"),
             ("PUT", "expiry", "Set Blob Expiry"),
@@ -103,6 +99,9 @@ REFUSED: Final[Mapping[Key, str]] = {
             ("PUT", "rename", "Rename"),
         )
     },
+    (Kind.FILE, "hardlink", "PUT", ""): "Create Hard Link",
+    (Kind.FILE, "symboliclink", "PUT", ""): "Create Symbolic Link",
+    (Kind.FILE, "symboliclink", "GET", ""): "Get Symbolic Link",
 }
 """Operations that are known and not done here, by name."""
 
@@ -116,7 +115,7 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
     """
     staging = Staging(store)
     containers, blobs = Containers(store, changes, staging), Blobs(store, changes, staging)
-    listing = BlobListing(store)
+    listing, appends = BlobListing(store), AppendBlobs(store)
     shares, files = Shares(store, changes), Files(store, changes)
     directories = Directories(store)
     rows: dict[Key, Operation] = {
@@ -143,9 +142,23 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             rows[kind, subject, "GET", "account"] = rows[kind, subject, "HEAD", "account"] = (
                 Operation("Get Account Information", _ANY, _account_information)
             )
+    search = TagSearch(store)
+    for subject, right in (("service", Right("s", "f")), ("volume", Right("c", "f", "f"))):
+        rows[Kind.BLOB, subject, "GET", "blobs"] = Operation(
+            "Find Blobs by Tags", right, search.find
+        )
+    leases = Leases(store)
+    for kind in Kind:
+        for subject, level, noun in (
+            ("volume", Right("c", "wd"), "Container" if kind is Kind.BLOB else "Share"),
+            ("object", Right("o", "wd", "wd"), "Blob" if kind is Kind.BLOB else "File"),
+        ):
+            rows[kind, subject, "PUT", "lease"] = Operation(f"Lease {noun}", level, leases.lease)
     read_volume, write_volume = Right("c", "r"), Right("c", "w")
     create, delete = Right("c", "cw"), Right("c", "d")
-    read, write = Right("o", "r", "r"), Right("o", "w", "w")
+    open_volume = Right("c", "r", public="container")
+    read, write = Right("o", "r", "r", "blob"), Right("o", "w", "w")
+    sums, said = ("x-ms-content-crc64",), ("x-ms-tags", "x-ms-access-tier")
     put, erase = Right("o", "cw", "cw"), Right("o", "d", "d")
     add(
         Kind.BLOB,
@@ -158,17 +171,20 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
         {
             ("PUT", ""): Operation("Create Container", create, containers.create),
             ("GET HEAD", ""): Operation(
-                "Get Container Properties", read_volume, containers.properties
+                "Get Container Properties", open_volume, containers.properties
             ),
             ("GET HEAD", "metadata"): Operation(
-                "Get Container Metadata", read_volume, containers.properties
+                "Get Container Metadata", open_volume, containers.properties
             ),
             ("PUT", "metadata"): Operation(
                 "Set Container Metadata", write_volume, containers.set_metadata
             ),
             ("GET HEAD", "acl"): Operation("Get Container ACL", Right("c", ""), containers.acl),
+            ("PUT", "acl"): Operation("Set Container ACL", Right("c", ""), containers.set_acl),
             ("DELETE", ""): Operation("Delete Container", delete, containers.delete),
-            ("GET", "list"): Operation("List Blobs", Right("c", "l", "l"), listing.list_blobs),
+            ("GET", "list"): Operation(
+                "List Blobs", Right("c", "l", "l", "container"), listing.list_blobs
+            ),
         },
     )
     add(
@@ -177,9 +193,16 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
         {
             ("GET HEAD", ""): Operation("Get Blob", read, blobs.get),
             ("GET HEAD", "metadata"): Operation("Get Blob Metadata", read, blobs.get),
-            ("PUT", ""): Operation("Put Blob", put, blobs.put),
-            ("PUT", "block"): Operation("Put Block", put, blobs.put_block),
-            ("PUT", "blocklist"): Operation("Put Block List", put, blobs.put_block_list),
+            ("PUT", ""): Operation("Put Blob", put, blobs.put, sums + said),
+            ("PUT", "block"): Operation("Put Block", put, blobs.put_block, sums),
+            ("PUT", "blocklist"): Operation("Put Block List", put, blobs.put_block_list, said),
+            ("PUT", "appendblock"): Operation(
+                "Append Block", Right("o", "acw", "acw"), appends.append, sums
+            ),
+            ("PUT", "seal"): Operation("Append Blob Seal", write, appends.seal),
+            ("GET", "tags"): Operation("Get Blob Tags", Right("o", "t", "t"), blobs.get_tags),
+            ("PUT", "tags"): Operation("Set Blob Tags", Right("o", "t", "t"), blobs.set_tags),
+            ("PUT", "tier"): Operation("Set Blob Tier", write, blobs.set_tier, said),
             ("GET", "blocklist"): Operation("Get Block List", read, blobs.block_list),
             ("PUT", "metadata"): Operation("Set Blob Metadata", write, blobs.set_metadata),
             ("PUT", "properties"): Operation("Set Blob Properties", write, blobs.set_properties),
@@ -205,6 +228,7 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             ),
             ("PUT", "metadata"): Operation("Set Share Metadata", write_volume, shares.set_metadata),
             ("GET HEAD", "acl"): Operation("Get Share ACL", Right("c", ""), shares.acl),
+            ("PUT", "acl"): Operation("Set Share ACL", Right("c", ""), shares.set_acl),
             ("DELETE", ""): Operation("Delete Share", delete, shares.delete),
         },
     )
@@ -263,10 +287,12 @@ def key_of(request: Request) -> Key:
         if request.path:
             raise StorageError("InvalidQueryParameterValue", f"restype={restype} with a path.")
         subject = "volume"
-    elif restype == "directory":
-        subject = "directory"
+    elif restype in ("directory", "hardlink", "symboliclink"):
+        subject = restype
     elif request.path:
         subject = "object"
+    elif request.kind is Kind.FILE and comp in ("listhandles", "forceclosehandles"):
+        subject = "directory"
     elif restype == "account":
         subject = "volume"
     else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote_from_bytes, unquote, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote
 from xml.sax.saxutils import escape
 
 from starlette.types import Receive
@@ -32,11 +32,15 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "AuthorizationServiceMismatch": (403, "The signature is for another service."),
     "AuthorizationSourceIPMismatch": (403, "The signature is for another address."),
     "BlobAlreadyExists": (409, "The specified blob already exists."),
+    "AppendPositionConditionNotMet": (412, "The append position condition is not met."),
+    "BlobIsSealed": (409, "The append blob is sealed: nothing can be added to it."),
     "BlobNotFound": (404, "The specified blob does not exist."),
+    "BlockCountExceedsLimit": (409, "The blob has as many blocks as it can have."),
     "ConditionNotMet": (412, "The condition specified by the conditional headers is not met."),
     "ContainerAlreadyExists": (409, "The specified container already exists."),
     "ContainerNotFound": (404, "The specified container does not exist."),
     "DirectoryNotEmpty": (409, "The specified directory is not empty."),
+    "InsufficientAccountPermissions": (403, "Write operations are not allowed."),
     "InternalError": (500, "The server encountered an internal error."),
     "InvalidAuthenticationInfo": (401, "The authentication scheme is not supported."),
     "InvalidBlobOrBlock": (400, "The specified blob or block content is invalid."),
@@ -47,12 +51,35 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "InvalidQueryParameterValue": (400, "The value of a query parameter is not valid."),
     "InvalidRange": (416, "The range specified is invalid for the current size of the resource."),
     "InvalidResourceName": (400, "The specified resource name is not valid."),
+    "InvalidBlobType": (409, "The blob type is invalid for this operation."),
+    "InvalidTag": (400, "The tags specified are invalid."),
     "InvalidUri": (400, "The requested URI does not represent any resource."),
     "InvalidXmlDocument": (400, "The XML document of the request is not valid."),
-    "LeaseNotPresentWithBlobOperation": (412, "There is currently no lease on the blob."),
-    "LeaseNotPresentWithContainerOperation": (412, "There is currently no lease on it."),
-    "LeaseNotPresentWithFileOperation": (412, "There is currently no lease on the file."),
+    "LeaseAlreadyPresent": (409, "There is already a lease present."),
+    "LeaseIdMissing": (412, "There is a lease, and the request names no lease id."),
+    "LeaseIsBreakingAndCannotBeAcquired": (409, "The lease is being broken: acquire it later."),
+    "LeaseIsBreakingAndCannotBeChanged": (409, "The lease is being broken: it cannot be changed."),
+    "LeaseIsBrokenAndCannotBeRenewed": (409, "The lease was broken: it cannot be renewed."),
+    "LeaseIdMismatchWithLeaseOperation": (409, "The lease id is not the one of the lease."),
+    "LeaseLost": (412, "The lease has expired or was broken."),
+    "LeaseNotPresentWithLeaseOperation": (409, "There is currently no lease."),
+    **{
+        f"LeaseIdMismatchWith{subject}Operation": (
+            412,
+            f"The lease id is not the one of the lease on the {subject.lower()}.",
+        )
+        for subject in ("Blob", "Container", "File", "Share")
+    },
+    **{
+        f"LeaseNotPresentWith{subject}Operation": (
+            412,
+            f"There is currently no lease on the {subject.lower()}.",
+        )
+        for subject in ("Blob", "Container", "File", "Share")
+    },
+    "Crc64Mismatch": (400, "The CRC64 of the body is not the one the request names."),
     "Md5Mismatch": (400, "The MD5 of the body is not the one the request names."),
+    "MaxBlobSizeConditionNotMet": (412, "The max blob size condition is not met."),
     "MissingContentLengthHeader": (411, "The Content-Length header was not specified."),
     "MissingRequiredHeader": (400, "A header that is required was not specified."),
     "MissingRequiredQueryParameter": (400, "A query parameter that is required is missing."),
@@ -114,6 +141,8 @@ class Request:
         overrides: response headers a shared access signature sets.
         waits: whether the preference `wait` is honoured.
         guard: raises while a lease forbids the request; asked whenever conditions are.
+        version: of the protocol, which the answer names again.
+        port_kind: the service its port stands for, whose addresses name none; see `addresses`.
     """
 
     method: str
@@ -132,6 +161,8 @@ class Request:
     overrides: tuple[tuple[str, str], ...] = ()
     waits: bool = False
     guard: Callable[[], None] | None = None
+    version: str = VERSION
+    port_kind: Kind | None = None
 
     @property
     def length(self) -> int:
@@ -177,35 +208,7 @@ class Response:
     body: bytes | Span = field(default=b"")
 
 
-# Addresses.
-
-_HOST = re.compile(r"([a-z0-9]{3,24})\.(blob|file)\.")
-
-
-def is_storage_host(host: str) -> bool:
-    """Whether a Host header names an account: `ACCOUNT.blob.*` or `ACCOUNT.file.*`."""
-    return _HOST.match(host) is not None
-
-
-def address(host: str, raw_path: str) -> tuple[Kind, str, str, str]:
-    """Kind, account, volume and path a request is addressed to.
-
-    Arguments:
-        host: the Host header.
-        raw_path: the request's path, percent-encoded.
-
-    Raises:
-        StorageError: the address names no account.
-    """
-    if match := _HOST.match(host):
-        kind, account, rest = match[2], match[1], raw_path.removeprefix("/")
-    else:
-        _, kind, account, rest = [*raw_path.split("/", 3), "", "", ""][:4]
-        if kind not in ("blob", "file") or not account:
-            raise StorageError("InvalidUri", f"{raw_path!r} is not below /blob/ACCOUNT.")
-    # Names that a job made need not be UTF-8: their bytes survive the way back to the disk.
-    volume, _, path = os.fsdecode(unquote_to_bytes(rest)).partition("/")
-    return Kind(kind), account, volume, path
+# Queries.
 
 
 def parse_query(raw: bytes) -> dict[str, str]:

@@ -5,11 +5,12 @@ as what Azure's own packages make.
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from batchai_quickstart.storage.policies import Policy
 from batchai_quickstart.storage.protocol import Request, StorageError
 from batchai_quickstart.storage.signing import sign, signed_by
 from batchai_quickstart.storage.store import Account
@@ -60,7 +61,13 @@ def sign_read(
 
 
 def verify(
-    request: Request, level: str, account_letters: str, service_letters: str, *, now: float
+    request: Request,
+    level: str,
+    account_letters: str,
+    service_letters: str,
+    policies: Iterable[Policy],
+    *,
+    now: float,
 ) -> None:
     """Hold a request against its signature, and note what the signature grants.
 
@@ -69,16 +76,15 @@ def verify(
         level: what an account signature must cover: `s`, `c` or `o`.
         account_letters: letters of which an account signature must grant one.
         service_letters: the same for a signature of one resource; empty when none reaches here.
+        policies: the stored access policies of the container or share.
         now: seconds since the epoch.
 
     Raises:
         StorageError: the signature is wrong, out of its time, or does not cover the request.
     """
-    query = request.query
+    query: Mapping[str, str] = request.query
     if query.get("sv", "") < _OLDEST:
         raise StorageError("AuthenticationFailed", "Its version (sv) is missing or too old.")
-    if "si" in query:
-        raise StorageError("AuthenticationFailed", "Stored access policies (si) are not used here.")
     if delegated := sorted(_DELEGATED & query.keys()):
         raise StorageError(
             "AuthenticationFailed", f"User delegation ({', '.join(delegated)}) is not used here."
@@ -87,6 +93,8 @@ def verify(
     text = _account_text(query, request) if for_account else _resource_text(query, request)
     if not signed_by(request.account, text, query["sig"]):
         raise StorageError("AuthenticationFailed", "The signature does not match the request.")
+    if "si" in query:
+        query = _with_policy(query, policies)
     _check_time(query, now)
     _check_origin(query, request)
     letters = service_letters
@@ -105,6 +113,24 @@ def verify(
     request.overrides = tuple(
         (header, query[name]) for name, header in _OVERRIDES.items() if name in query
     )
+
+
+def _with_policy(query: Mapping[str, str], policies: Iterable[Policy]) -> Mapping[str, str]:
+    """A signature's fields and those of the policy it refers to."""
+    if "ss" in query:
+        raise StorageError("AuthenticationFailed", "An account signature has no policy (si).")
+    for name, *values in policies:
+        if name == query["si"]:
+            stored = dict(zip(("st", "se", "sp"), values, strict=True))
+            break
+    else:
+        raise StorageError("AuthenticationFailed", f"There is no policy {query['si']!r} (si).")
+    stored = {field: value for field, value in stored.items() if value}
+    if twice := sorted(stored.keys() & query.keys()):
+        raise StorageError(
+            "AuthenticationFailed", f"Both the signature and its policy say {', '.join(twice)}."
+        )
+    return {**query, **stored}
 
 
 def _values(query: Mapping[str, str], *names: str) -> list[str]:

@@ -4,8 +4,10 @@ import asyncio
 from typing import Final
 from xml.sax.saxutils import escape
 
+from batchai_quickstart.storage import policies
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.download import Headers
+from batchai_quickstart.storage.leases import lease_elements, lease_headers
 from batchai_quickstart.storage.pages import listing_response, page_of
 from batchai_quickstart.storage.protocol import (
     Request,
@@ -16,6 +18,7 @@ from batchai_quickstart.storage.protocol import (
     xml_response,
 )
 from batchai_quickstart.storage.store import Store
+from batchai_quickstart.storage.transfer import small_body
 from batchai_quickstart.storage.volume import Kind, Volume
 
 _QUOTA_AT_MOST: Final = 102_400
@@ -57,8 +60,7 @@ class Shares:
             ("x-ms-share-quota", str(facts.quota)),
             ("x-ms-enabled-protocols", "SMB"),
             ("x-ms-access-tier", "TransactionOptimized"),
-            ("x-ms-lease-status", "unlocked"),
-            ("x-ms-lease-state", "available"),
+            *lease_headers(self._store, volume, ""),
         )
         return Response(200, headers)
 
@@ -76,10 +78,17 @@ class Shares:
         return Response(200, self._tags(volume))
 
     async def acl(self, request: Request) -> Response:
-        """Get Share ACL: there is no stored policy."""
-        answer = xml_response("<SignedIdentifiers />")
-        headers = self._tags(self._share(request))
-        return Response(200, (*answer.headers, *headers), answer.body)
+        """Get Share ACL: stored access policies."""
+        volume = self._share(request)
+        answer = xml_response(policies.to_xml(self._store.facts(volume).policies))
+        return Response(200, (*answer.headers, *self._tags(volume)), answer.body)
+
+    async def set_acl(self, request: Request) -> Response:
+        """Set Share ACL."""
+        asked = policies.from_document(await small_body(request, 64 << 10))
+        volume = self._share(request)
+        self._store.change(volume, policies=asked)
+        return Response(200, self._tags(volume))
 
     async def delete(self, request: Request) -> Response:
         """Delete Share."""
@@ -105,7 +114,7 @@ class Shares:
                 f"<Share><Name>{volume.name}</Name><Properties>"
                 f"<Last-Modified>{http_date(int(facts.modified))}</Last-Modified>"
                 f"<Etag>{escape(facts.etag)}</Etag><Quota>{facts.quota}</Quota>"
-                "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
+                f"{lease_elements(self._store, volume, '')}"
                 f"</Properties>{metadata}</Share>"
             )
         return listing_response(request, f"<Shares>{''.join(items)}</Shares>", following)

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS volumes (
 CREATE TABLE IF NOT EXISTS entries (
     account TEXT, kind TEXT, volume TEXT, path BLOB,
     inode INTEGER NOT NULL, stamp TEXT NOT NULL, properties TEXT NOT NULL,
+    PRIMARY KEY (account, kind, volume, path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases (
+    account TEXT, kind TEXT, volume TEXT, path BLOB, lease TEXT NOT NULL,
     PRIMARY KEY (account, kind, volume, path)) WITHOUT ROWID;
 """
 
@@ -102,6 +105,12 @@ class Sidecar:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+        # Leases are asked for with every request and are few: all of them are in memory.
+        self._leases: dict[VolumeKey, dict[str, dict[str, Any]]] = {}
+        for *key, path, lease in self._run("SELECT * FROM leases"):
+            account, kind, volume = key
+            of_volume = self._leases.setdefault((account, kind, volume), {})
+            of_volume[os.fsdecode(path)] = json.loads(lease)
 
     def close(self) -> None:
         """Close the file."""
@@ -118,13 +127,16 @@ class Sidecar:
         return [(name, one, two) for name, one, two in self._run("SELECT * FROM accounts")]
 
     def add_account(self, name: str, key1: str, key2: str) -> None:
-        """Keep a new account."""
-        self._run("INSERT INTO accounts VALUES (?, ?, ?)", name, key1, key2)
+        """Keep an account and its keys, a new one or not."""
+        self._run("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", name, key1, key2)
 
     def drop_account(self, name: str) -> None:
         """Forget an account, its volumes and everything in them."""
-        for table, column in (("entries", "account"), ("volumes", "account"), ("accounts", "name")):
-            self._run(f"DELETE FROM {table} WHERE {column} = ?", name)  # noqa: S608
+        for key in [key for key in self._leases if key[0] == name]:
+            del self._leases[key]
+        for table in ("leases", "entries", "volumes"):
+            self._run(f"DELETE FROM {table} WHERE account = ?", name)  # noqa: S608
+        self._run("DELETE FROM accounts WHERE name = ?", name)
 
     def volumes(self) -> list[tuple[VolumeKey, dict[str, Any]]]:
         """Every volume with its facts."""
@@ -137,8 +149,34 @@ class Sidecar:
 
     def drop_volume(self, key: VolumeKey) -> None:
         """Forget a volume and everything in it."""
-        self._run("DELETE FROM entries WHERE account = ? AND kind = ? AND volume = ?", *key)
+        self._leases.pop(key, None)
+        for table in ("leases", "entries"):
+            self._run(
+                f"DELETE FROM {table} WHERE account = ? AND kind = ? AND volume = ?",  # noqa: S608
+                *key,
+            )
         self._run("DELETE FROM volumes WHERE account = ? AND kind = ? AND name = ?", *key)
+
+    # Leases, of a volume itself under the empty path.
+
+    def lease(self, key: VolumeKey, path: str) -> dict[str, Any] | None:
+        """The lease on something, as it was put; None when there is none."""
+        return self._leases.get(key, {}).get(path)
+
+    def put_lease(self, key: VolumeKey, path: str, lease: Mapping[str, Any]) -> None:
+        """Keep a lease."""
+        self._leases.setdefault(key, {})[path] = dict(lease)
+        row = (*key, os.fsencode(path), json.dumps(dict(lease)))
+        self._run("REPLACE INTO leases VALUES (?, ?, ?, ?, ?)", *row)
+
+    def drop_lease(self, key: VolumeKey, path: str) -> None:
+        """Forget a lease; none there is no error."""
+        if self._leases.get(key, {}).pop(path, None) is not None:
+            self._run(
+                "DELETE FROM leases WHERE account = ? AND kind = ? AND volume = ? AND path = ?",
+                *key,
+                os.fsencode(path),
+            )
 
     # Files.
 
@@ -167,6 +205,29 @@ class Sidecar:
             os.fsencode(path),
         )
         return _fitting(rows[0], status) if rows else NOTHING
+
+    def tagged(
+        self, account: str, volume: str, floor: tuple[str, str]
+    ) -> Iterator[tuple[VolumeKey, str]]:
+        """The blobs of an account that have tags, as (container, path) in ascending order.
+
+        Arguments:
+            account: the account's name.
+            volume: of this container only; empty for all of them.
+            floor: the first container and path wanted.
+        """
+        rows = self._run(
+            "SELECT kind, volume, path FROM entries WHERE account = ? AND kind = 'blob'"
+            " AND (? = '' OR volume = ?) AND (volume, path) >= (?, ?)"
+            " AND json_extract(properties, '$.tags') IS NOT NULL ORDER BY volume, path",
+            account,
+            volume,
+            volume,
+            floor[0],
+            os.fsencode(floor[1]),
+        )
+        for kind, name, path in rows:
+            yield (account, kind, name), os.fsdecode(path)
 
     def between(
         self, key: VolumeKey, found: Iterable[tuple[str, os.stat_result]]

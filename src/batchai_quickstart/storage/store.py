@@ -17,7 +17,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -105,14 +105,23 @@ class Store:
 
     # Accounts.
 
-    def create_account(self, name: str) -> Account:
+    def create_account(self, name: str, key: str | None = None) -> Account:
         """A new account with two fresh keys, or the one of that name.
+
+        Arguments:
+            name: the account's.
+            key: its first key from now on, base64; None leaves the one it has.
 
         Raises:
             InvalidRequestError: the name is not 3 to 24 lower-case letters and digits.
         """
         if name in self._accounts:
-            return self._accounts[name]
+            found = self._accounts[name]
+            if key is not None and key != found.keys[0]:
+                found = Account(name, (key, found.keys[1]))
+                self.sidecar.add_account(name, *found.keys)
+                self._accounts[name] = found
+            return found
         if not _ACCOUNT.fullmatch(name):
             raise InvalidRequestError(
                 f"{name!r} is not a valid storage account name: 3 to 24 characters, "
@@ -120,6 +129,7 @@ class Store:
                 code="AccountNameInvalid",
             )
         one, two = (base64.b64encode(secrets.token_bytes(64)).decode() for _ in range(2))
+        one = key or one
         for kind in Kind:
             (self.root / "accounts" / name / kind).mkdir(parents=True, exist_ok=True)
         self.sidecar.add_account(name, one, two)
@@ -234,6 +244,10 @@ class Store:
         """What is known of a volume beside its content."""
         return self._volumes[volume.account, str(volume.kind), volume.name]
 
+    def facts_of(self, account: str, kind: Kind, name: str) -> VolumeFacts | None:
+        """What is known of the volume of that name; None when there is none."""
+        return self._volumes.get((account, str(kind), name))
+
     def change(self, volume: Volume, **changes: Any) -> VolumeFacts:
         """Set some of a volume's facts, by name; a new modification time comes with it."""
         old = self.facts(volume)
@@ -252,14 +266,34 @@ class Store:
         self.sidecar.put((volume.account, str(volume.kind), volume.name), path, status, said)
 
     def forget(self, volume: Volume, path: str) -> None:
-        """Forget what was said about a file that is gone."""
+        """Forget what was said about a file that is gone, and the lease on it."""
+        self.set_lease(volume, path, None)
         self.sidecar.drop((volume.account, str(volume.kind), volume.name), path)
+
+    def lease(self, volume: Volume, path: str) -> dict[str, Any] | None:
+        """The lease on something of a volume, or on the volume itself with an empty path."""
+        return self.sidecar.lease((volume.account, str(volume.kind), volume.name), path)
+
+    def set_lease(self, volume: Volume, path: str, lease: Mapping[str, Any] | None) -> None:
+        """Keep or forget a lease."""
+        key = (volume.account, str(volume.kind), volume.name)
+        if lease is None:
+            self.sidecar.drop_lease(key, path)
+        else:
+            self.sidecar.put_lease(key, path, lease)
 
     def said_of_page(
         self, volume: Volume, found: Iterable[tuple[str, os.stat_result]]
     ) -> dict[str, Properties]:
         """What clients said about the files of one page of a listing, given in order."""
         return self.sidecar.between((volume.account, str(volume.kind), volume.name), found)
+
+    def tagged(
+        self, account: str, volume: str, floor: tuple[str, str]
+    ) -> Iterator[tuple[Volume, str]]:
+        """The blobs of an account, or of one container of it, that have tags: see `Sidecar`."""
+        for (_, _, name), path in self.sidecar.tagged(account, volume, floor):
+            yield self._volume(account, Kind.BLOB, name), path
 
     def staged(self) -> Path:
         """A fresh name in the staging area, which no client and no job can see."""

@@ -17,6 +17,7 @@ from typing import Final
 
 from starlette.types import Message, Receive, Send
 
+from batchai_quickstart.storage.checksum import CRC64, Sum, Sums, check
 from batchai_quickstart.storage.protocol import Request, Response, Span, StorageError
 from batchai_quickstart.storage.volume import Volume
 
@@ -106,27 +107,32 @@ def announced_length(request: Request, limit: int) -> int:
     return request.length
 
 
-async def receive_into(request: Request, descriptor: int, offset: int) -> None:
-    """Write a request's body into a file at an offset, checking length and MD5.
+async def receive_into(
+    request: Request, descriptor: int, offset: int, *, md5: bool = False
+) -> Sums:
+    """Write a request's body into a file at an offset, checking length and checksums.
 
     Arguments:
         request: its Content-Length must have been checked.
         descriptor: of the file.
         offset: of the first byte.
+        md5: compute it though the request announces none.
+
+    Returns:
+        The checksums that were asked for.
 
     Raises:
-        StorageError: the body is not as long, or not of the MD5, that the headers announce.
+        StorageError: the body is not as long, or not of the checksums, that the headers announce.
         ClientLeftError: the connection broke.
     """
-    expected = request.headers.get("content-md5")
-    digest = hashlib.md5(usedforsecurity=False) if expected is not None else None
+    headers = request.headers
+    counted = Sum(md5=md5 or "content-md5" in headers, crc64=CRC64 in headers)
     end = offset + request.length
     pending: list[bytes] = []
     size = 0
     disk_is_busy = False
     async for piece in body(request.receive):
-        if digest is not None:
-            digest.update(piece)
+        counted.update(piece)
         pending.append(piece)
         size += len(piece)
         if offset + size > end:
@@ -143,8 +149,9 @@ async def receive_into(request: Request, descriptor: int, offset: int) -> None:
         write(descriptor, pending, offset)
     if offset + size != end:
         raise StorageError("InvalidInput", "The body is shorter than its Content-Length.")
-    if digest is not None and base64.b64encode(digest.digest()).decode() != expected:
-        raise StorageError("Md5Mismatch")
+    sums = counted.sums()
+    check(sums, headers)
+    return sums
 
 
 def write(descriptor: int, pieces: Sequence[bytes], offset: int) -> None:

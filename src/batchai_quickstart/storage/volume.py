@@ -18,12 +18,16 @@ from enum import StrEnum
 from pathlib import Path
 
 from batchai_quickstart.errors import ForbiddenError, InvalidRequestError
+from batchai_quickstart.storage.names import from_disk, to_disk
 
 NAME_LIMIT = 255
 """Bytes of one path segment: the limit of the file systems underneath."""
 
 PATH_LIMIT = 3072
 """Bytes of a whole path inside a volume: systems take 4096 with what is above it."""
+
+_FORBIDDEN = frozenset('"\\:|<>*?')
+"""Characters that names in a share cannot have."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Opening a FIFO that a job made must not block, and a terminal must not become ours.
@@ -37,38 +41,43 @@ class Kind(StrEnum):
     FILE = "file"
 
 
-def split(relative: str) -> tuple[str, ...]:
-    """The segments of a path inside a volume.
+_LIMITS = {Kind.BLOB: (1024, 254), Kind.FILE: (2048, 250)}
+"""Characters and segments of a path, as Azure has it."""
 
-    Arguments:
-        relative: segments joined by `/`; empty for the volume itself.
 
-    Raises:
-        InvalidRequestError: a segment is empty, `.`, `..`, too long for a file system, or
-            has a control character; the code is `InvalidResourceName`.
-    """
+def _split(relative: str, kind: Kind) -> tuple[str, ...]:
     if not relative:
         return ()
     segments = tuple(relative.split("/"))
+    characters, depth = _LIMITS[kind]
+    if len(relative) > characters or len(segments) > depth:
+        raise InvalidRequestError(
+            f"A path has {characters} characters and {depth} segments at most: "
+            f"{relative[:80]!r}...",
+            code="InvalidResourceName",
+        )
     if len(os.fsencode(relative)) > PATH_LIMIT:
         raise InvalidRequestError(
             f"A path of more than {PATH_LIMIT} bytes cannot be used: {relative[:80]!r}...",
             code="InvalidResourceName",
         )
     for segment in segments:
-        problem = _problem(segment)
+        problem = _problem(segment, kind)
         if problem:
             raise InvalidRequestError(
                 f"The path {relative!r} cannot be used: {problem}.", code="InvalidResourceName"
             )
-    return segments
+    return tuple(map(to_disk, segments)) if kind is Kind.BLOB else segments
 
 
-def _problem(segment: str) -> str | None:
-    if not segment:
-        return "it has an empty segment (a leading, trailing or doubled '/')"
+def _problem(segment: str, kind: Kind) -> str | None:
     if segment in (".", ".."):
         return f"it has the segment {segment!r}"
+    if kind is Kind.FILE:
+        if not segment:
+            return "it has an empty segment (a leading, trailing or doubled '/')"
+        if found := _FORBIDDEN & set(segment):
+            return f"it has {' and '.join(map(repr, sorted(found)))}"
     if any(character < " " or character == "\x7f" for character in segment):
         return "it has a control character"
     if len(os.fsencode(segment)) > NAME_LIMIT:
@@ -110,9 +119,15 @@ class Volume:
             relative: segments joined by `/`; empty for the volume itself.
 
         Raises:
-            InvalidRequestError: no file can have that path; the code is `InvalidResourceName`.
+            InvalidRequestError: no file can have that path: a segment is `.` or `..`, too long
+                for a file system or has a control character, or, in a share, is empty or has one
+                of the characters that Azure Files forbids. The code is `InvalidResourceName`.
         """
-        return split(relative)
+        return _split(relative, self.kind)
+
+    def name_of(self, entry: str) -> str:
+        """The segment of a path that a name on disk stands for."""
+        return from_disk(entry) if self.kind is Kind.BLOB else entry
 
     def resolve(self, relative: str) -> Path:
         """The real path of something in the volume, whether it exists yet or not.

@@ -1,0 +1,180 @@
+"""Append blobs: files of a container that only grow, by whole blocks.
+
+A block is received and checked in a file of its own, and then added to the end in one go, so a
+reader or a job never sees a part of one that is refused or breaks off.
+"""
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import Final
+
+from batchai_quickstart.storage.checksum import Sums
+from batchai_quickstart.storage.download import Entry, not_found, opened
+from batchai_quickstart.storage.protocol import (
+    Request,
+    Response,
+    StorageError,
+    check_conditions,
+    etag,
+    http_date,
+)
+from batchai_quickstart.storage.store import Store
+from batchai_quickstart.storage.transfer import (
+    PIECE,
+    announced_length,
+    receive_into,
+    touch,
+)
+from batchai_quickstart.storage.volume import Kind, Volume
+
+_BLOCK_LIMIT: Final = 100 << 20
+_BLOCKS_AT_MOST: Final = 50_000
+COUNT: Final = "x-ms-blob-committed-block-count"
+SEALED: Final = "x-ms-blob-sealed"
+
+
+class AppendBlobs:
+    """The operations only append blobs have; each takes a request and answers it.
+
+    Arguments:
+        store: where everything is.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._turn = asyncio.Lock()
+
+    async def append(self, request: Request) -> Response:
+        """Append Block."""
+        length = announced_length(request, _BLOCK_LIMIT)
+        if not length:
+            raise StorageError("InvalidHeaderValue", "A block has at least one byte.")
+        os.close(self._open(request)[0])
+        block, prepared = self._store.create_staged()
+        try:
+            os.unlink(prepared)  # noqa: PTH108
+            sums = await receive_into(request, block, 0)
+            return await self.add(request, block, length, sums)
+        finally:
+            os.close(block)
+
+    async def add(self, request: Request, block: int, length: int, sums: Sums) -> Response:
+        """Add a received block to the end of the blob.
+
+        Arguments:
+            request: what names the blob and its conditions.
+            block: descriptor of a file that is the block.
+            length: its bytes.
+            sums: of the block's content.
+        """
+        async with self._turn:
+            descriptor, volume = self._open(request)
+            try:
+                entry = opened(self._store, volume, request.path, descriptor)
+                check_conditions(request, entry.status)
+                offset = entry.status.st_size
+                count = int(entry.said.headers.get(COUNT, "0")) + 1
+                self._check(request, entry, length, count)
+                try:
+                    if length <= PIECE:
+                        _append(block, descriptor, length)
+                    else:
+                        await asyncio.to_thread(_append, block, descriptor, length)
+                except OSError:
+                    os.ftruncate(descriptor, offset)
+                    raise
+                entry = self._say(request, volume, descriptor, entry, {COUNT: str(count)})
+            finally:
+                os.close(descriptor)
+        return Response(
+            201,
+            (
+                *_version(entry),
+                ("x-ms-blob-append-offset", str(offset)),
+                (COUNT, str(count)),
+                ("x-ms-request-server-encrypted", "false"),
+                *sums.headers(),
+            ),
+        )
+
+    async def seal(self, request: Request) -> Response:
+        """Append Blob Seal."""
+        async with self._turn:
+            descriptor, volume = self._open(request)
+            try:
+                entry = opened(self._store, volume, request.path, descriptor)
+                check_conditions(request, entry.status)
+                _check_position(request, entry)
+                entry = self._say(request, volume, descriptor, entry, {SEALED: "true"})
+            finally:
+                os.close(descriptor)
+        return Response(200, (*_version(entry), (SEALED, "true")))
+
+    def _open(self, request: Request) -> tuple[int, Volume]:
+        volume = self._store.volume(request.account.name, Kind.BLOB, request.volume)
+        try:
+            descriptor = volume.open(volume.segments(request.path), os.O_RDWR | os.O_APPEND)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise not_found(request) from None
+        if opened(self._store, volume, request.path, descriptor).said.kind != "AppendBlob":
+            os.close(descriptor)
+            raise StorageError("InvalidBlobType", "It is a block blob.")
+        return descriptor, volume
+
+    def _check(self, request: Request, entry: Entry, length: int, count: int) -> None:
+        if SEALED in entry.said.headers:
+            raise StorageError("BlobIsSealed")
+        _check_position(request, entry)
+        limit = _number(request, "x-ms-blob-condition-maxsize")
+        if limit is not None and entry.status.st_size + length > limit:
+            raise StorageError("MaxBlobSizeConditionNotMet")
+        if count > _BLOCKS_AT_MOST:
+            raise StorageError("BlockCountExceedsLimit", f"{_BLOCKS_AT_MOST} at most.")
+
+    def _say(
+        self,
+        request: Request,
+        volume: Volume,
+        descriptor: int,
+        entry: Entry,
+        headers: dict[str, str],
+    ) -> Entry:
+        touch(descriptor)
+        said = replace(entry.said, headers={**entry.said.headers, **headers}, md5=None)
+        entry = Entry(os.fstat(descriptor), said)
+        self._store.say(volume, request.path, entry.status, said)
+        return entry
+
+
+def _check_position(request: Request, entry: Entry) -> None:
+    position = _number(request, "x-ms-blob-condition-appendpos")
+    if position is not None and position != entry.status.st_size:
+        raise StorageError(
+            "AppendPositionConditionNotMet", f"The blob has {entry.status.st_size} bytes."
+        )
+
+
+def _number(request: Request, name: str) -> int | None:
+    text = request.headers.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise StorageError("InvalidHeaderValue", f"{name} is {text!r}.")
+    return int(text)
+
+
+def _append(block: int, descriptor: int, length: int) -> None:
+    offset = 0
+    while offset < length:
+        piece = memoryview(os.pread(block, PIECE, offset))
+        offset += len(piece)
+        while piece:
+            piece = piece[os.write(descriptor, piece) :]
+
+
+def _version(entry: Entry) -> tuple[tuple[str, str], ...]:
+    return (
+        ("etag", etag(entry.status)),
+        ("last-modified", http_date(int(entry.status.st_mtime))),
+    )

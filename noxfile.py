@@ -1,5 +1,7 @@
 """Everything one does with this project: `nox -s SESSION`; `nox -l` lists the sessions."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -78,3 +80,21 @@ def bench(session: nox.Session) -> None:
     """Measure us beside our peers in one run; see bench/README.md for the names."""
     install(session, "bench")
     session.run("python", "bench/run.py", *session.posargs)
+
+
+@nox.session(default=False)
+def interop(session: nox.Session) -> None:
+    """Let foreign clients have their say about storage: Azure CLI, rclone, adlfs."""
+    if shutil.which("rclone") is None:
+        session.error("rclone is not installed: `apt-get install rclone`, or see rclone.org")
+    install(session, "test", "interop")
+    path = os.environ["PATH"]
+    if shutil.which("az") is None:
+        # It pins versions of the packages we use: it gets an environment of its own.
+        tools = Path(session.virtualenv.location) / "az"
+        session.run("python", "-m", "venv", str(tools))
+        python = str(tools / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "-q", "azure-cli", external=True)
+        path += os.pathsep + str(tools / "bin")
+    environment = {"BATCHAI_INTEROP": "1", "PATH": path}
+    session.run("python", "-m", "pytest", "tests/interop", *session.posargs, env=environment)

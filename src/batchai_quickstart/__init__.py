@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batchai_quickstart.client.jobfile import JobSpec
     from batchai_quickstart.client.outputs import JobFile
     from batchai_quickstart.client.storage import StorageAccount
-    from batchai_quickstart.client.stored import StoredFile
+    from batchai_quickstart.client.stored import StoredFile, Synced
     from batchai_quickstart.client.workspace import Workspace
     from batchai_quickstart.errors import (
         AuthenticationError,
@@ -53,7 +53,7 @@ _HOMES = {
     "client.jobfile": ("JobSpec",),
     "client.outputs": ("JobFile",),
     "client.storage": ("StorageAccount",),
-    "client.stored": ("StoredFile",),
+    "client.stored": ("StoredFile", "Synced"),
     "client.workspace": ("Workspace",),
     "errors": (
         "AuthenticationError",
@@ -101,6 +101,7 @@ __all__ = [
     "ServiceError",
     "StorageAccount",
     "StoredFile",
+    "Synced",
     "ThrottledError",
     "TransferError",
     "WaitTimeoutError",

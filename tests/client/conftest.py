@@ -1,11 +1,19 @@
-"""A connection to a service that is not there: `responses` answers in its place."""
+"""A live storage account; and a connection where `responses` answers in a service's place."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 import responses
 
-from batchai_quickstart import Connection
+from batchai_quickstart import (
+    BlobContainer,
+    Connection,
+    FileShare,
+    LocalService,
+    ResourceGroup,
+    StorageAccount,
+)
 
 ENDPOINT = "http://127.0.0.1:9999"
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
@@ -38,3 +46,27 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
     monkeypatch.setattr("time.sleep", taken.append)
     return taken
+
+
+@pytest.fixture(scope="module")
+def account(service: LocalService) -> Iterator[StorageAccount]:
+    """A storage account of a module's own, in a live service."""
+    connection = Connection.open(service.endpoint, token=service.token)
+    name = f"a{uuid.uuid4().hex[:12]}"
+    group = ResourceGroup.create(name, location="eastus", connection=connection)
+    yield StorageAccount.create(name, resource_group=name, connection=connection)
+    group.delete()
+    connection.close()
+
+
+@pytest.fixture(params=["share", "container"])
+def volume(
+    request: pytest.FixtureRequest, account: StorageAccount
+) -> Iterator[FileShare | BlobContainer]:
+    """A share, then a container, not created yet."""
+    name = f"v{uuid.uuid4().hex[:8]}"
+    made: FileShare | BlobContainer = (
+        account.share(name) if request.param == "share" else account.container(name)
+    )
+    yield made
+    made.delete()

@@ -22,6 +22,7 @@ from batchai_quickstart import (
     ResourceId,
     StorageAccount,
     StoredFile,
+    Synced,
     Workspace,
     models,
 )
@@ -50,6 +51,18 @@ def quickstart() -> None:
     assert_type(job.model, models.Job)
     assert_type(job.exit_code, int | None)
     assert_type(job.terminate().experiment, Experiment)
+
+
+def storage_alone() -> None:
+    """Files without a service for jobs."""
+    account = StorageAccount.from_connection_string("UseDevelopmentStorage=true")
+    assert_type(StorageAccount.open("a", sas="sig=x").connection_string, str)
+    volume = account.share("s").create()
+    assert_type(volume, FileShare)
+    assert_type(volume.walk("d"), Iterator[StoredFile])
+    assert_type(volume.download_batch("here", pattern="*.log"), list[Path])
+    assert_type(account.container("c").sync("here", direction="down", delete=True), Synced)
+    account.container("c").upload("f", progress=lambda done, total: print(done, total))  # noqa: T201
 
 
 def handles(connection: Connection) -> None:

@@ -11,9 +11,13 @@ from typing import Any
 
 from azure.core.exceptions import (
     AzureError,
+    ClientAuthenticationError,
     DecodeError,
     DeserializationError,
     HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
     SerializationError,
     ServiceRequestError,
     ServiceResponseError,
@@ -24,6 +28,15 @@ from batchai_quickstart import errors
 
 Foreign = (AzureError, SerializationError, DeserializationError, ClientException)
 """Everything the Azure packages raise on purpose."""
+
+_THEIRS: dict[int, type[HttpResponseError]] = {
+    401: ClientAuthenticationError,
+    403: ClientAuthenticationError,
+    404: ResourceNotFoundError,
+    409: ResourceExistsError,
+    412: ResourceModifiedError,
+}
+"""HTTP status -> what the official storage packages raise for it."""
 
 
 @contextmanager
@@ -72,6 +85,28 @@ def translated(error: Exception, service: str) -> errors.BatchAIError:
     else:
         kind, message = errors.ServiceError, _trouble(error, service, status)
     return _rebuilt(kind, type(error), message, _without_sockets(error), facts)
+
+
+def refusal(
+    status: int, code: str | None, message: str, request_id: str | None
+) -> errors.BatchAIError:
+    """Return the exception for an answer of a storage service that is an error.
+
+    Also an instance of the class that the official storage packages raise for it.
+
+    Arguments:
+        status: of the answer, 400 or more.
+        code: its `x-ms-error-code`.
+        message: what was asked and what was found.
+        request_id: its `x-ms-request-id`.
+    """
+    theirs = _THEIRS.get(status, HttpResponseError)
+    kind: type[errors.BatchAIError] = errors.ServiceError
+    if status < 500:
+        kind = errors.CLASS_OF_STATUS.get(status, errors.RequestError)
+    their_facts = {"status_code": status, "error_code": code, "reason": None, "response": None}
+    our_facts = {"code": code, "status": status, "request_id": request_id}
+    return _rebuilt(kind, theirs, message, their_facts, our_facts)
 
 
 def _is_sign_in(error: Exception) -> bool:

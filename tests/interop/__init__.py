@@ -1,0 +1,1 @@
+"""Foreign clients, unmodified, against storage alone; run by `nox -s interop`."""

@@ -123,7 +123,8 @@ class Dispatch:
             self._store.facts_of(request.account.name, request.kind, request.volume),
         )
         _refuse_unsupported(request, operation)
-        if request.volume and key[1] != "directory" and key[3] != "lease":
+        # Leases are their own guards; a rename looks at those of both its names.
+        if request.volume and key[1] != "directory" and key[3] not in ("lease", "rename"):
             _guard(request, self._store)
         assert operation.handler is not None
         return await operation.handler(request)
@@ -167,7 +168,8 @@ def _guard(request: Request, store: Store) -> None:
 
     def guard() -> None:
         volume = store.volume(request.account.name, request.kind, request.volume)
-        leases.guard(store, request, volume, writes=writes)
+        path, headers = request.path, request.headers
+        leases.guard(store, volume, path, headers, "x-ms-lease-id", writes=writes)
         check_tags(store, request, volume)
 
     request.guard = guard

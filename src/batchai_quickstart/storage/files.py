@@ -25,6 +25,7 @@ from batchai_quickstart.storage.transfer import (
     hold,
     receive_into,
     release,
+    renew,
     touch,
     write,
 )
@@ -229,16 +230,21 @@ def smb_headers(request: Request) -> dict[str, str]:
     return kept
 
 
-def set_time(request: Request, descriptor: int) -> None:
-    """Set the modification time that a client asks for, else now.
+def set_time(request: Request, descriptor: int, *, otherwise: str = "now") -> None:
+    """Set the modification time that a client asks for, and so a new version.
 
-    `preserve` is now as well: ETags are made of modification times, and must change.
+    Arguments:
+        request: may name it: `now`, `preserve` or a time.
+        descriptor: of the file or directory.
+        otherwise: what is meant when it does not.
     """
-    text = request.headers.get("x-ms-file-last-write-time", "now")
-    if text.lower() in ("now", "preserve"):
+    text = request.headers.get("x-ms-file-last-write-time", otherwise)
+    if text.lower() == "now":
         touch(descriptor)
+    elif text.lower() == "preserve":
+        renew(descriptor)
     else:
-        os.utime(descriptor, ns=(_nanoseconds(text),) * 2)
+        renew(descriptor, _nanoseconds(text))
 
 
 def _nanoseconds(text: str) -> int:

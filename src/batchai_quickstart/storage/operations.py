@@ -18,6 +18,7 @@ from batchai_quickstart.storage.directories import Directories
 from batchai_quickstart.storage.files import Files
 from batchai_quickstart.storage.leases import Leases
 from batchai_quickstart.storage.protocol import Request, Response, StorageError, xml_response
+from batchai_quickstart.storage.renames import Renames
 from batchai_quickstart.storage.shares import Shares
 from batchai_quickstart.storage.staging import Staging
 from batchai_quickstart.storage.store import Store
@@ -96,7 +97,6 @@ REFUSED: Final[Mapping[Key, str]] = {
             ("GET", "rangelist", "List Ranges"),
             ("GET", "listhandles", "List Handles"),
             ("PUT", "forceclosehandles", "Force Close Handles"),
-            ("PUT", "rename", "Rename"),
         )
     },
     (Kind.FILE, "hardlink", "PUT", ""): "Create Hard Link",
@@ -268,6 +268,14 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             ("DELETE", ""): Operation("Delete File", erase, files.delete),
         },
     )
+    renames = Renames(store)
+    for subject, name in (("object", "Rename File"), ("directory", "Rename Directory")):
+        rows[Kind.FILE, subject, "PUT", "rename"] = Operation(
+            name,
+            write,
+            renames.rename,
+            ("x-ms-source-lease-id", "x-ms-source-allow-trailing-dot"),
+        )
     return rows
 
 

@@ -88,6 +88,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "OutOfRangeQueryParameterValue": (400, "A query parameter is outside the permitted range."),
     "ParentNotFound": (404, "The specified parent path does not exist."),
     "PublicAccessNotPermitted": (409, "Public access is not permitted on this account."),
+    "ReadOnlyAttribute": (409, "The specified resource is read-only and cannot be changed."),
     "RequestBodyTooLarge": (413, "The request body is too large."),
     "ResourceAlreadyExists": (409, "The specified resource already exists."),
     "ResourceNotFound": (404, "The specified resource does not exist."),

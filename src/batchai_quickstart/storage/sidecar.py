@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE TABLE IF NOT EXISTS leases (
     account TEXT, kind TEXT, volume TEXT, path BLOB, lease TEXT NOT NULL,
     PRIMARY KEY (account, kind, volume, path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS moves (
+    id INTEGER PRIMARY KEY, account TEXT, kind TEXT, volume TEXT,
+    source TEXT, target TEXT, inode INTEGER NOT NULL);
 """
 
 
@@ -134,7 +137,7 @@ class Sidecar:
         """Forget an account, its volumes and everything in them."""
         for key in [key for key in self._leases if key[0] == name]:
             del self._leases[key]
-        for table in ("leases", "entries", "volumes"):
+        for table in ("leases", "entries", "moves", "volumes"):
             self._run(f"DELETE FROM {table} WHERE account = ?", name)  # noqa: S608
         self._run("DELETE FROM accounts WHERE name = ?", name)
 
@@ -150,7 +153,7 @@ class Sidecar:
     def drop_volume(self, key: VolumeKey) -> None:
         """Forget a volume and everything in it."""
         self._leases.pop(key, None)
-        for table in ("leases", "entries"):
+        for table in ("leases", "entries", "moves"):
             self._run(
                 f"DELETE FROM {table} WHERE account = ? AND kind = ? AND volume = ?",  # noqa: S608
                 *key,
@@ -205,6 +208,65 @@ class Sidecar:
             os.fsencode(path),
         )
         return _fitting(rows[0], status) if rows else NOTHING
+
+    # Moves, kept from before the rename on disk until the rows have followed.
+
+    def begin_move(self, key: VolumeKey, source: str, target: str, inode: int) -> int:
+        """Note that a file or directory is about to get another path; answers the note's id."""
+        row = (*key, os.fsencode(source), os.fsencode(target), inode)
+        statement = "INSERT INTO moves VALUES (NULL, ?, ?, ?, ?, ?, ?) RETURNING id"
+        return int(self._run(statement, *row)[0][0])
+
+    def moves(self) -> list[tuple[int, VolumeKey, str, str, int]]:
+        """The moves that were begun and not ended: id, volume, source, target, inode."""
+        return [
+            (note, (account, kind, volume), os.fsdecode(source), os.fsdecode(target), inode)
+            for note, account, kind, volume, source, target, inode in self._run(
+                "SELECT * FROM moves"
+            )
+        ]
+
+    def end_move(self, note: int, key: VolumeKey, source: str, target: str, *, moved: bool) -> None:
+        """Have what was said, and the leases, follow what moved and all below; drop the note.
+
+        Arguments:
+            note: its id.
+            key: the volume.
+            source: the path something had.
+            target: the path it has.
+            moved: whether it has; otherwise only the note goes.
+        """
+        with self._lock:
+            self._db.execute("BEGIN")
+            if moved:
+                for table in ("entries", "leases"):
+                    self._move_rows(table, key, os.fsencode(source), os.fsencode(target))
+            self._db.execute("DELETE FROM moves WHERE id = ?", (note,))
+            self._db.execute("COMMIT")
+        leases = self._leases.get(key, {})
+        if moved:
+            going = {
+                path: leases.pop(path)
+                for path in list(leases)
+                if path == source or path.startswith(f"{source}/")
+            }
+            for path in list(leases):
+                if path == target or path.startswith(f"{target}/"):
+                    del leases[path]
+            leases.update({target + path[len(source) :]: lease for path, lease in going.items()})
+
+    def _move_rows(self, table: str, key: VolumeKey, source: bytes, target: bytes) -> None:
+        # What is below a path lies between it with a slash and it with the byte after a slash.
+        here = (
+            "WHERE account = ? AND kind = ? AND volume = ? AND (path = ? OR path >= ? AND path < ?)"
+        )
+        there = (*key, target, target + b"/", target + b"0")
+        self._db.execute(f"DELETE FROM {table} {here}", there)  # noqa: S608
+        # `||` makes text of bytes, whatever they are, and the cast makes the same bytes of it.
+        self._db.execute(
+            f"UPDATE {table} SET path = CAST(? || substr(path, ?) AS BLOB) {here}",  # noqa: S608
+            (target, len(source) + 1, *key, source, source + b"/", source + b"0"),
+        )
 
     def tagged(
         self, account: str, volume: str, floor: tuple[str, str]

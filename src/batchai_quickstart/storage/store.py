@@ -12,6 +12,7 @@ seconds, as with any program that writes files.
 """
 
 import base64
+import errno
 import os
 import re
 import secrets
@@ -98,6 +99,7 @@ class Store:
             key: VolumeFacts.from_json(facts) for key, facts in self.sidecar.volumes()
         }
         self._discard_unknown()
+        self._end_moves()
 
     def close(self) -> None:
         """Close the sidecar; the store is of no use afterwards."""
@@ -270,6 +272,31 @@ class Store:
         self.set_lease(volume, path, None)
         self.sidecar.drop((volume.account, str(volume.kind), volume.name), path)
 
+    def move(self, volume: Volume, source: str, target: str, *, replace_file: bool) -> None:
+        """Give a file or directory another path; what was said of it and all below goes along.
+
+        A crash at any moment leaves all of it at the one path or at the other: see `Volume.move`
+        for the step on disk, and for what it raises.
+
+        Arguments:
+            volume: where both paths are.
+            source: the path it has.
+            target: the path it gets.
+            replace_file: a file at the new path is replaced.
+        """
+        key = (volume.account, str(volume.kind), volume.name)
+        old, new = volume.segments(source), volume.segments(target)
+        status = volume.stat(old)
+        if status is None:
+            raise FileNotFoundError(errno.ENOENT, "not a file or directory", source)
+        note = self.sidecar.begin_move(key, source, target, status.st_ino)
+        moved = False
+        try:
+            volume.move(old, new, replace_file=replace_file)
+            moved = source != target
+        finally:
+            self.sidecar.end_move(note, key, source, target, moved=moved)
+
     def lease(self, volume: Volume, path: str) -> dict[str, Any] | None:
         """The lease on something of a volume, or on the volume itself with an empty path."""
         return self.sidecar.lease((volume.account, str(volume.kind), volume.name), path)
@@ -313,6 +340,14 @@ class Store:
     def _keep(self, key: tuple[str, str, str], facts: VolumeFacts) -> None:
         self.sidecar.put_volume(key, facts.to_json())
         self._volumes[key] = facts
+
+    def _end_moves(self) -> None:
+        """End what a crash left between a rename on disk and the rows about it."""
+        for note, (account, kind, name), source, target, inode in self.sidecar.moves():
+            volume = self._volume(account, Kind(kind), name)
+            there = volume.stat(volume.segments(target))
+            moved = there is not None and there.st_ino == inode
+            self.sidecar.end_move(note, (account, kind, name), source, target, moved=moved)
 
     def _discard_unknown(self) -> None:
         """Remove directories nothing is known of: their removal was cut off by a crash."""

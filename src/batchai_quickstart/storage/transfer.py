@@ -231,6 +231,22 @@ def touch(descriptor: int) -> None:
     os.utime(descriptor, ns=(now, now))
 
 
+def renew(descriptor: int, time_ns: int | None = None) -> None:
+    """Make a new version of a file that has a certain modification time.
+
+    Clients read and write times in units of 100 ns; what is below tells versions of one time
+    apart, as ETags and what is kept about a file do.
+
+    Arguments:
+        descriptor: of the file.
+        time_ns: nanoseconds since the epoch; None keeps the time it has.
+    """
+    status = os.fstat(descriptor)
+    whole = (status.st_mtime_ns if time_ns is None else time_ns) // 100 * 100
+    version = (status.st_mtime_ns + 1) % 100
+    os.utime(descriptor, ns=(status.st_atime_ns, whole + version))
+
+
 def hold(volume: Volume, segments: tuple[str, ...], status: os.stat_result | None) -> int | None:
     """A descriptor of a big file that is about to lose its name; `release` must follow."""
     if status is None or status.st_size <= _FREED_AT_ONCE:

@@ -219,7 +219,6 @@ def test_what_is_not_done_here_is_refused_by_name(share: ShareClient) -> None:
     file.upload_file(b"1")
     for call in (
         file.list_handles().next,
-        lambda: list(file.list_ranges()),
         share.create_snapshot,
         lambda: file.start_copy_from_url(file.url),
     ):

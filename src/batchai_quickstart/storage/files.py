@@ -1,14 +1,18 @@
 """Files of a share: created at their length, then written in place by ranges."""
 
+import asyncio
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.download import Entry, Headers, download, opened
+from batchai_quickstart.storage.holes import clear, ranges
+from batchai_quickstart.storage.pages import floor, marker
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -17,7 +21,10 @@ from batchai_quickstart.storage.protocol import (
     etag,
     http_date,
     precise_time,
+    requested_range,
+    xml_response,
 )
+from batchai_quickstart.storage.checksum import CRC64, Sums
 from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
@@ -119,17 +126,26 @@ class Files:
         return _written(201, entry)
 
     async def put_range(self, request: Request) -> Response:
-        """Put Range: write bytes in place, or clear them."""
+        """Put Range: write bytes in place, or clear them.
+
+        With a checksum the bytes are held against it before the first of them is written.
+        """
         volume = self._share(request)
+        sums = Sums()
         segments = volume.segments(request.path)
         mode = request.headers.get("x-ms-write", "").lower()
         if mode not in ("update", "clear"):
             raise StorageError("InvalidHeaderValue", f"x-ms-write is {mode!r}.")
         start, length = _range(request)
+        when = request.headers.get("x-ms-file-last-write-time", "now").lower()
+        if when not in ("now", "preserve"):
+            raise StorageError("InvalidHeaderValue", f"x-ms-file-last-write-time is {when!r}.")
         if mode == "update":
             announced_length(request, _RANGE_LIMIT)
             if request.length != length:
                 raise StorageError("InvalidRange", "The body is not as long as the range.")
+        elif request.length:
+            raise StorageError("InvalidHeaderValue", "Content-Length of a clear is 0.")
         descriptor = self._existing(request, volume, segments, os.O_RDWR)
         try:
             status = os.fstat(descriptor)
@@ -137,15 +153,47 @@ class Files:
             if start + length > status.st_size:
                 raise StorageError("InvalidRange", f"The file has {status.st_size} bytes.")
             if mode == "update":
-                await receive_into(request, descriptor, start)
+                sums = await self._receive(request, descriptor, start)
             else:
-                _clear(descriptor, start, length)
-            touch(descriptor)
+                await asyncio.to_thread(clear, descriptor, start, length)
+            if when == "now":
+                touch(descriptor)
+            else:
+                renew(descriptor, status.st_mtime_ns)
             entry = opened(self._store, volume, request.path, descriptor)
         finally:
             os.close(descriptor)
-        md5 = request.headers.get("content-md5")
-        return _written(201, entry, (("content-md5", md5),) if md5 else ())
+        return _written(201, entry, sums.headers())
+
+    async def list_ranges(self, request: Request) -> Response:
+        """List Ranges: the parts of a file that hold something."""
+        volume = self._share(request)
+        descriptor = self._existing(request, volume, volume.segments(request.path), os.O_RDONLY)
+        try:
+            status = os.fstat(descriptor)
+            check_conditions(request, status)
+            first, last = requested_range(request) or (0, None)
+            if first is None:
+                raise StorageError("InvalidHeaderValue", "The range has no beginning.")
+            end = status.st_size if last is None else min(last + 1, status.st_size)
+            start = max(first, _offset(floor(request)))
+            limit = _maximum(request.query.get("maxresults"))
+            found = await asyncio.to_thread(_page, descriptor, start, end, limit)
+        finally:
+            os.close(descriptor)
+        following = ""
+        if limit is not None and len(found) > limit:
+            following = f"<NextMarker>{marker(str(found.pop()[0]))}</NextMarker>"
+        items = "".join(
+            f"<Range><Start>{begin}</Start><End>{stop - 1}</End></Range>" for begin, stop in found
+        )
+        answer = xml_response(f"<Ranges>{items}{following}</Ranges>")
+        headers = (
+            ("etag", etag(status)),
+            ("last-modified", http_date(int(status.st_mtime))),
+            ("x-ms-content-length", str(status.st_size)),
+        )
+        return Response(200, (*answer.headers, *headers), answer.body)
 
     async def set_metadata(self, request: Request) -> Response:
         """Set File Metadata."""
@@ -170,6 +218,19 @@ class Files:
         finally:
             await release(descriptor)
         return Response(202)
+
+    async def _receive(self, request: Request, descriptor: int, offset: int) -> Sums:
+        """Write a request's body at an offset, if it is what its checksums say."""
+        if "content-md5" not in request.headers and CRC64 not in request.headers:
+            return await receive_into(request, descriptor, offset)
+        staged, path = self._store.create_staged()
+        try:
+            os.unlink(path)  # noqa: PTH108
+            sums = await receive_into(request, staged, 0)
+            write(descriptor, [os.pread(staged, request.length, 0)], offset)
+        finally:
+            os.close(staged)
+        return sums
 
     def _share(self, request: Request) -> Volume:
         return self._store.volume(request.account.name, Kind.FILE, request.volume)
@@ -275,29 +336,43 @@ def _said(request: Request, before: Properties) -> Properties:
 def _length(text: str | None) -> int:
     if text is None:
         raise StorageError("MissingRequiredHeader", "x-ms-content-length.")
-    if not (text.isascii() and text.isdigit()) or int(text) > _FILE_LIMIT:
-        raise StorageError("InvalidHeaderValue", f"x-ms-content-length is {text!r}.")
-    return int(text)
+    if (size := _number(text)) is None or size > _FILE_LIMIT:
+        raise StorageError("InvalidHeaderValue", f"x-ms-content-length is {text[:80]!r}.")
+    return size
+
+
+def _number(text: str) -> int | None:
+    """What some digits say; None of more digits than a length can have, and of anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def _range(request: Request) -> tuple[int, int]:
     """Offset and length of the range to write."""
     text = request.headers.get("x-ms-range") or request.headers.get("range") or ""
-    first, _, last = text.removeprefix("bytes=").partition("-")
-    if not (first.isdigit() and last.isdigit() and text.isascii() and int(first) <= int(last)):
-        raise StorageError("InvalidHeaderValue", f"x-ms-range is {text!r}.")
-    return int(first), int(last) - int(first) + 1
+    first, last = map(_number, text.removeprefix("bytes=").partition("-")[::2])
+    if first is None or last is None or first > last:
+        raise StorageError("InvalidHeaderValue", f"x-ms-range is {text[:80]!r}.")
+    return first, last - first + 1
 
 
-def _clear(descriptor: int, start: int, length: int) -> None:
-    if start + length == os.fstat(descriptor).st_size:
-        # The end of a file: a hole costs nothing.
-        os.ftruncate(descriptor, start)
-        os.ftruncate(descriptor, start + length)
-        return
-    zeros = bytes(min(length, 1 << 20))
-    for offset in range(start, start + length, len(zeros)):
-        write(descriptor, [zeros[: start + length - offset]], offset)
+def _offset(text: str) -> int:
+    offset = _number(text or "0")
+    if offset is None:
+        raise StorageError("OutOfRangeQueryParameterValue", f"marker is of {text[:80]!r}.")
+    return offset
+
+
+def _maximum(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (limit := _number(text)):
+        raise StorageError("OutOfRangeQueryParameterValue", f"maxresults is {text[:80]!r}.")
+    return limit
+
+
+def _page(descriptor: int, start: int, end: int, limit: int | None) -> list[tuple[int, int]]:
+    """The ranges of a page, and one more when there are more."""
+    return list(islice(ranges(descriptor, start, end), None if limit is None else limit + 1))
 
 
 def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:

@@ -94,7 +94,6 @@ REFUSED: Final[Mapping[Key, str]] = {
             ("PUT", "immutabilitypolicies", "Set Blob Immutability Policy"),
             ("DELETE", "immutabilitypolicies", "Delete Blob Immutability Policy"),
             ("PUT", "legalhold", "Set Blob Legal Hold"),
-            ("GET", "rangelist", "List Ranges"),
             ("GET", "listhandles", "List Handles"),
             ("PUT", "forceclosehandles", "Force Close Handles"),
         )
@@ -262,7 +261,8 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             ("GET HEAD", ""): Operation("Get File", read, files.get),
             ("GET HEAD", "metadata"): Operation("Get File Metadata", read, files.get),
             ("PUT", ""): Operation("Create File", put, files.create),
-            ("PUT", "range"): Operation("Put Range", write, files.put_range),
+            ("PUT", "range"): Operation("Put Range", write, files.put_range, sums),
+            ("GET", "rangelist"): Operation("List Ranges", read, files.list_ranges),
             ("PUT", "metadata"): Operation("Set File Metadata", write, files.set_metadata),
             ("PUT", "properties"): Operation("Set File Properties", write, files.set_properties),
             ("DELETE", ""): Operation("Delete File", erase, files.delete),

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from batchai_quickstart.storage.changes import Changes
+from batchai_quickstart.storage.checksum import CRC64, Sums
 from batchai_quickstart.storage.download import Entry, Headers, download, opened
 from batchai_quickstart.storage.holes import clear, ranges
 from batchai_quickstart.storage.pages import floor, marker
@@ -24,7 +25,6 @@ from batchai_quickstart.storage.protocol import (
     requested_range,
     xml_response,
 )
-from batchai_quickstart.storage.checksum import CRC64, Sums
 from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (

@@ -5,7 +5,6 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
@@ -21,11 +20,19 @@ from batchai_quickstart.storage.protocol import (
     check_conditions,
     etag,
     http_date,
-    precise_time,
+    last_modified,
     requested_range,
     xml_response,
 )
 from batchai_quickstart.storage.sidecar import Properties
+from batchai_quickstart.storage.smb import (
+    asked,
+    check_writable,
+    described,
+    is_read_only,
+    set_time,
+    settled,
+)
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
     announced_length,
@@ -48,25 +55,6 @@ _CONTENT_HEADERS: Final = {
     "x-ms-cache-control": "cache-control",
 }
 _PLAIN: Final = "application/octet-stream"
-# Files have the permissions that their directory gives them; asking for exactly that is fine.
-_AS_IT_IS: Final = frozenset({"inherit", "preserve"})
-
-
-def described(entry: Entry) -> Headers:
-    """What Azure Files says of every file and directory."""
-    status = entry.status
-    headers = entry.said.headers
-    written = precise_time(status.st_mtime_ns)
-    usual = "Directory" if stat.S_ISDIR(status.st_mode) else "Archive"
-    return (
-        ("x-ms-file-attributes", headers.get("x-ms-file-attributes", usual)),
-        ("x-ms-file-creation-time", headers.get("x-ms-file-creation-time", written)),
-        ("x-ms-file-last-write-time", written),
-        ("x-ms-file-change-time", precise_time(status.st_ctime_ns)),
-        ("x-ms-file-permission-key", "0"),
-        ("x-ms-file-id", str(status.st_ino)),
-        ("x-ms-file-parent-id", "0"),
-    )
 
 
 def describe(entry: Entry) -> Headers:
@@ -100,21 +88,29 @@ class Files:
         segments = volume.segments(request.path)
         if request.headers.get("x-ms-type", "").lower() != "file":
             raise StorageError("MissingRequiredHeader", "x-ms-type: file.")
-        if request.length:
-            raise StorageError("NotImplemented", "Create File with a body.")
         size = _length(request.headers.get("x-ms-content-length"))
-        said = _said(request, Properties())
+        if request.length > min(size, _RANGE_LIMIT):
+            raise StorageError("RequestBodyTooLarge", "Content and file have 4 MiB at most.")
+        _check_semantics(request)
         status = volume.stat(segments)
         check_conditions(request, status)
+        if status is not None:
+            check_writable(self._store.said(volume, request.path, status))
+        said = Properties(
+            {**_content(request), **asked(request, self._store, volume, is_directory=False)},
+            request.metadata(),
+            request.headers.get("x-ms-content-md5"),
+        )
         replaced = hold(volume, segments, status)
         try:
             descriptor, prepared = self._store.create_staged()
             try:
                 os.ftruncate(descriptor, size)
+                sums = await receive_into(request, descriptor, 0) if request.length else Sums()
                 set_time(request, descriptor)
                 _place(volume, prepared, segments)
-                entry = Entry(os.fstat(descriptor), said)
-                self._store.say(volume, request.path, entry.status, said)
+                entry = settled(request, descriptor, said)
+                self._store.say(volume, request.path, entry.status, entry.said)
             except BaseException:
                 os.unlink(prepared)  # noqa: PTH108
                 raise
@@ -123,7 +119,7 @@ class Files:
         finally:
             if replaced is not None:
                 await release(replaced)
-        return _written(201, entry)
+        return _written(201, entry, sums.headers())
 
     async def put_range(self, request: Request) -> Response:
         """Put Range: write bytes in place, or clear them.
@@ -150,6 +146,7 @@ class Files:
         try:
             status = os.fstat(descriptor)
             check_conditions(request, status)
+            check_writable(self._store.said(volume, request.path, status))
             if start + length > status.st_size:
                 raise StorageError("InvalidRange", f"The file has {status.st_size} bytes.")
             if mode == "update":
@@ -190,7 +187,7 @@ class Files:
         answer = xml_response(f"<Ranges>{items}{following}</Ranges>")
         headers = (
             ("etag", etag(status)),
-            ("last-modified", http_date(int(status.st_mtime))),
+            ("last-modified", http_date(last_modified(Kind.FILE, status))),
             ("x-ms-content-length", str(status.st_size)),
         )
         return Response(200, (*answer.headers, *headers), answer.body)
@@ -204,7 +201,16 @@ class Files:
         """Set File Properties: content headers, times, and the length."""
         text = request.headers.get("x-ms-content-length")
         size = _length(text) if text is not None else None
-        return self._change(request, lambda said: _said(request, said), size)
+        volume = self._share(request)
+
+        def change(said: Properties) -> Properties:
+            if size is not None:
+                check_writable(said)
+            smb = asked(request, self._store, volume, said, is_directory=False)
+            md5 = request.headers.get("x-ms-content-md5")
+            return Properties({**_content(request), **smb}, said.metadata, md5)
+
+        return self._change(request, change, size)
 
     async def delete(self, request: Request) -> Response:
         """Delete File."""
@@ -212,7 +218,10 @@ class Files:
         segments = volume.segments(request.path)
         descriptor = self._existing(request, volume, segments, os.O_RDONLY)
         try:
-            check_conditions(request, os.fstat(descriptor))
+            entry = opened(self._store, volume, request.path, descriptor)
+            check_conditions(request, entry.status)
+            if is_read_only(entry.said):
+                raise StorageError("CannotDeleteFileOrDirectory")
             volume.unlink(segments)
             self._store.forget(volume, request.path)
         finally:
@@ -263,61 +272,24 @@ class Files:
             said = change(entry.said)
             if size is not None:
                 os.ftruncate(descriptor, size)
-            set_time(request, descriptor)  # what is said of a file is part of its version
-            entry = Entry(os.fstat(descriptor), said)
-            self._store.say(volume, request.path, entry.status, said)
+            # What is said of a file is part of its version.
+            set_time(request, descriptor, otherwise="preserve" if size is None else "now")
+            entry = settled(request, descriptor, said)
+            self._store.say(volume, request.path, entry.status, entry.said)
         finally:
             os.close(descriptor)
         return _written(200, entry)
 
 
-def smb_headers(request: Request) -> dict[str, str]:
-    """What a client asks of a file's attributes and times, as far as it is to be kept.
-
-    Raises:
-        StorageError: it asks for permissions of its own, which directories on disk have not.
-    """
-    for name in ("x-ms-file-permission", "x-ms-file-permission-key"):
-        value = request.headers.get(name)
-        if value is not None and value.lower() not in _AS_IT_IS and value != "0":
-            raise StorageError("UnsupportedHeader", f"{name}: {value}.")
-    kept = {}
-    attributes = request.headers.get("x-ms-file-attributes", "none")
-    if attributes.lower() not in ("none", "preserve"):
-        kept["x-ms-file-attributes"] = attributes
-    created = request.headers.get("x-ms-file-creation-time", "now")
-    if created.lower() not in ("now", "preserve"):
-        kept["x-ms-file-creation-time"] = precise_time(_nanoseconds(created))
-    return kept
+def _check_semantics(request: Request) -> None:
+    """Attributes and times are kept as they are asked for, which is `Restore`, or set by rule."""
+    text = request.headers.get("x-ms-file-property-semantics", "New")
+    if text.lower() not in ("new", "restore"):
+        raise StorageError("InvalidHeaderValue", f"x-ms-file-property-semantics is {text[:80]!r}.")
 
 
-def set_time(request: Request, descriptor: int, *, otherwise: str = "now") -> None:
-    """Set the modification time that a client asks for, and so a new version.
-
-    Arguments:
-        request: may name it: `now`, `preserve` or a time.
-        descriptor: of the file or directory.
-        otherwise: what is meant when it does not.
-    """
-    text = request.headers.get("x-ms-file-last-write-time", otherwise)
-    if text.lower() == "now":
-        touch(descriptor)
-    elif text.lower() == "preserve":
-        renew(descriptor)
-    else:
-        renew(descriptor, _nanoseconds(text))
-
-
-def _nanoseconds(text: str) -> int:
-    try:
-        whole, _, fraction = text.rstrip("Z").partition(".")
-        seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
-        return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
-    except ValueError:
-        raise StorageError("InvalidHeaderValue", f"{text!r} is not a time.") from None
-
-
-def _said(request: Request, before: Properties) -> Properties:
+def _content(request: Request) -> dict[str, str]:
+    """The content headers that a request gives a file, by the name they are told with."""
     content = {
         kept: request.headers[name]
         for name, kept in _CONTENT_HEADERS.items()
@@ -325,12 +297,7 @@ def _said(request: Request, before: Properties) -> Properties:
     }
     if content.get("content-type") == _PLAIN:
         del content["content-type"]
-    earlier = {
-        name: value for name, value in before.headers.items() if name.startswith("x-ms-file-")
-    }
-    metadata = before.metadata if "comp" in request.query else request.metadata()
-    headers = {**earlier, **content, **smb_headers(request)}
-    return Properties(headers, metadata, request.headers.get("x-ms-content-md5"))
+    return content
 
 
 def _length(text: str | None) -> int:
@@ -387,7 +354,6 @@ def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:
 def _written(status: int, entry: Entry, extra: Headers = ()) -> Response:
     headers = (
         ("etag", etag(entry.status)),
-        ("last-modified", http_date(int(entry.status.st_mtime))),
         ("x-ms-request-server-encrypted", "false"),
         *described(entry),
     )

@@ -18,6 +18,7 @@ from batchai_quickstart.storage.protocol import (
     check_conditions,
     etag,
     http_date,
+    last_modified,
 )
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind, Volume
@@ -244,7 +245,7 @@ class Leases:
             finally:
                 os.close(descriptor)
             check_conditions(request, status)
-            tag, modified = etag(status), status.st_mtime
+            tag, modified = etag(status), last_modified(request.kind, status)
         after, code, headers = change(
             lease_of(store, volume, path),
             request.headers,

@@ -13,21 +13,22 @@ from batchai_quickstart.storage import leases
 from batchai_quickstart.storage.addresses import ForeignServiceError, address
 from batchai_quickstart.storage.auth import Right, authorize
 from batchai_quickstart.storage.download import Entry
-from batchai_quickstart.storage.files import described, set_time, smb_headers
+from batchai_quickstart.storage.names import without_trailing_dots
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
     StorageError,
     etag,
-    http_date,
     parse_query,
 )
+from batchai_quickstart.storage.smb import asked, described, is_read_only, set_time, settled
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind, Volume
 
 _SOURCE: Final = "x-ms-file-rename-source"
 _REPLACE: Final = "x-ms-file-rename-replace-if-exists"
 _IGNORE: Final = "x-ms-file-rename-ignore-readonly"
+_KEEP_DOTS: Final = "x-ms-source-allow-trailing-dot"
 _RIGHT: Final = Right("o", "w", "w")
 
 
@@ -55,7 +56,7 @@ class Renames:
         wants_directory = request.query.get("restype", "").lower() == "directory"
         source = self._source(request)
         volume = self._store.volume(request.account.name, Kind.FILE, request.volume)
-        smb, metadata = smb_headers(request), request.metadata()
+        metadata = request.metadata()
         old, new = volume.segments(source), volume.segments(request.path)
         if not old or not new:
             raise StorageError("InvalidInput", "The root of a share has no other name.")
@@ -67,6 +68,8 @@ class Renames:
         headers = request.headers
         leases.guard(self._store, volume, source, headers, "x-ms-source-lease-id", writes=True)
         replaces = self._may_replace(request, volume, new)
+        before = self._store.said(volume, source, status)
+        smb = asked(request, self._store, volume, before, is_directory=wants_directory)
         self._move(volume, source, request.path, replace_file=replaces)
         said = self._store.said(volume, request.path, status)
         said = replace(
@@ -123,11 +126,11 @@ class Renames:
                 _RIGHT,
                 self._store.facts_of(there.account, there.kind, there.volume),
             )
-        return path
+        return path if request.flag(_KEEP_DOTS) else without_trailing_dots(path)
 
     def _may_replace(self, request: Request, volume: Volume, new: tuple[str, ...]) -> bool:
         """Whether there is a file to replace, and it may be replaced."""
-        replaces, ignores = _flag(request, _REPLACE), _flag(request, _IGNORE)
+        replaces, ignores = request.flag(_REPLACE), request.flag(_IGNORE)
         if ignores and not replaces:
             raise StorageError("InvalidHeaderValue", f"{_IGNORE} goes with {_REPLACE}.")
         there = volume.stat(new)
@@ -140,7 +143,7 @@ class Renames:
             self._store, volume, request.path, headers, "x-ms-destination-lease-id", writes=True
         )
         said = self._store.said(volume, request.path, there)
-        if "readonly" in said.headers.get("x-ms-file-attributes", "").lower() and not ignores:
+        if is_read_only(said) and not ignores:
             raise StorageError("ReadOnlyAttribute", f"{request.path!r} is to be replaced.")
         return True
 
@@ -173,11 +176,10 @@ class Renames:
         with _opened(volume, segments, moved.status) as descriptor:
             if moved.said != before or "x-ms-file-last-write-time" in request.headers:
                 set_time(request, descriptor, otherwise="preserve")
-            entry = Entry(os.fstat(descriptor), moved.said)
-        self._store.say(volume, request.path, entry.status, moved.said)
+            entry = settled(request, descriptor, moved.said)
+        self._store.say(volume, request.path, entry.status, entry.said)
         headers = (
             ("etag", etag(entry.status)),
-            ("last-modified", http_date(int(entry.status.st_mtime))),
             ("x-ms-request-server-encrypted", "true"),
             *described(entry),
         )
@@ -197,10 +199,3 @@ def _opened(
             yield descriptor
         finally:
             os.close(descriptor)
-
-
-def _flag(request: Request, name: str) -> bool:
-    text = request.headers.get(name, "false").lower()
-    if text not in ("true", "false"):
-        raise StorageError("InvalidHeaderValue", f"{name} is {text!r}, not true or false.")
-    return text == "true"

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from batchai_quickstart.errors import InvalidRequestError, NotFoundError
+from batchai_quickstart.storage.settings import ServiceSettings
 from batchai_quickstart.storage.sidecar import Properties, Sidecar
 from batchai_quickstart.storage.volume import Kind, Volume
 
@@ -98,6 +99,10 @@ class Store:
         self._volumes: dict[tuple[str, str, str], VolumeFacts] = {
             key: VolumeFacts.from_json(facts) for key, facts in self.sidecar.volumes()
         }
+        self._settings = {
+            (account, kind): ServiceSettings.from_json(settings)
+            for account, kind, settings in self.sidecar.services()
+        }
         self._discard_unknown()
         self._end_moves()
 
@@ -163,8 +168,21 @@ class Store:
         """Take an account away at once; its content waits at the path for removal."""
         self._accounts.pop(name, None)
         self._volumes = {key: facts for key, facts in self._volumes.items() if key[0] != name}
+        for kind in Kind:
+            self._settings.pop((name, str(kind)), None)
         self.sidecar.drop_account(name)
         return self._detach(self.root / "accounts" / name)
+
+    # Services.
+
+    def settings(self, account: str, kind: Kind) -> ServiceSettings:
+        """What is set for one of the services of an account."""
+        return self._settings.get((account, str(kind)), ServiceSettings())
+
+    def set_settings(self, account: str, kind: Kind, settings: ServiceSettings) -> None:
+        """Keep what is set for one of the services of an account."""
+        self.sidecar.put_service(account, str(kind), settings.to_json())
+        self._settings[account, str(kind)] = settings
 
     # Volumes.
 
@@ -314,6 +332,19 @@ class Store:
     ) -> dict[str, Properties]:
         """What clients said about the files of one page of a listing, given in order."""
         return self.sidecar.between((volume.account, str(volume.kind), volume.name), found)
+
+    def said_of(self, volume: Volume, found: Mapping[str, os.stat_result]) -> dict[str, Properties]:
+        """What clients said about some entries of one directory, whose statuses are given."""
+        return self.sidecar.of((volume.account, str(volume.kind), volume.name), found)
+
+    def permission(self, volume: Volume, key: str) -> str | None:
+        """The permission that a share keeps under a key; None when it keeps none."""
+        return self.sidecar.permission((volume.account, str(volume.kind), volume.name), key)
+
+    def keep_permission(self, volume: Volume, key: str, text: str) -> None:
+        """Keep a permission under its key."""
+        name = (volume.account, str(volume.kind), volume.name)
+        self.sidecar.put_permission(name, key, text)
 
     def tagged(
         self, account: str, volume: str, floor: tuple[str, str]

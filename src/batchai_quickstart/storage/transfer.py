@@ -36,6 +36,9 @@ _PATIENCE: Final = 0.005
 _FREED_AT_ONCE: Final = 16 << 20
 """Bytes of a file whose last name or descriptor may go on the event loop."""
 
+_COARSEST: Final = 2_000_000_000
+"""Nanoseconds by which a file system may round times."""
+
 _VECTORS: Final = 1000
 """Pieces one call writes at most; systems have limits from 1024 up."""
 
@@ -240,11 +243,16 @@ def renew(descriptor: int, time_ns: int | None = None) -> None:
     Arguments:
         descriptor: of the file.
         time_ns: nanoseconds since the epoch; None keeps the time it has.
+
+    Raises:
+        StorageError: the file system has no such time.
     """
     status = os.fstat(descriptor)
     whole = (status.st_mtime_ns if time_ns is None else time_ns) // 100 * 100
     version = (status.st_mtime_ns + 1) % 100
     os.utime(descriptor, ns=(status.st_atime_ns, whole + version))
+    if time_ns is not None and abs(os.fstat(descriptor).st_mtime_ns - whole) > _COARSEST:
+        raise StorageError("OutOfRangeInput", "The file system cannot hold the last write time.")
 
 
 def hold(volume: Volume, segments: tuple[str, ...], status: os.stat_result | None) -> int | None:

@@ -178,6 +178,20 @@ def test_the_root_directory_has_attributes(share: ShareClient) -> None:
     assert (told.file_attributes, told.creation_time) == ("Hidden | Directory", TIME)
 
 
+def test_ids_tell_what_is_in_what(share: ShareClient) -> None:
+    """An entry's parent id is the id of its directory, and the id stays through a rename."""
+    root = share.get_directory_client("").get_directory_properties()
+    assert root.parent_id == "0"
+    directory = share.create_directory("d")
+    told = directory.get_directory_properties()
+    assert told.parent_id == root.file_id
+    file = directory.upload_file("x", b"1")
+    first = file.get_file_properties()
+    assert (first.parent_id, first.file_id == told.file_id) == (told.file_id, False)
+    moved = file.rename_file("y").get_file_properties()
+    assert (moved.parent_id, moved.file_id) == (root.file_id, first.file_id)
+
+
 def test_pages_go_on_while_entries_come_and_go(share: ShareClient, share_path: Path) -> None:
     """Names that a directory's slash would sort elsewhere come once; gone ones end no listing."""
     for name in ("a", "a!", "a0", "b"):

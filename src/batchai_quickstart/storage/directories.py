@@ -27,6 +27,7 @@ from batchai_quickstart.storage.smb import (
     asked,
     described,
     is_read_only,
+    parent_of,
     set_time,
     settled,
 )
@@ -72,7 +73,7 @@ class Directories:
         entry = self._directory(request, volume, segments)
         headers = {
             **dict(entry.common_headers()),
-            **dict(described(entry)),
+            **dict(described(entry, parent_of(volume, segments))),
             "x-ms-server-encrypted": "false",
         }
         return Response(200, tuple(headers.items()))
@@ -173,13 +174,13 @@ class Directories:
         otherwise: str = "preserve",
     ) -> Response:
         with volume.directory(segments) as descriptor:
-            set_time(request, descriptor, otherwise=otherwise)
+            set_time(request, descriptor, os.fstat(descriptor), otherwise=otherwise)
             entry = settled(request, descriptor, said)
         self._store.say(volume, request.path, entry.status, entry.said)
         headers = (
             ("etag", etag(entry.status)),
             ("x-ms-request-server-encrypted", "false"),
-            *described(entry),
+            *described(entry, parent_of(volume, segments)),
         )
         return Response(status, headers)
 
@@ -189,7 +190,7 @@ def _item(name: str, entry: Entry | None, included: set[str], *, identified: boo
     tag = "Directory" if name.endswith("/") else "File"
     facts = identity = more = ""
     if entry is not None:
-        told = dict(described(entry))
+        told = dict(described(entry, parent=0))
         if identified:
             identity = f"<FileId>{told['x-ms-file-id']}</FileId>"
         if tag == "File":

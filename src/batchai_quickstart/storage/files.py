@@ -30,6 +30,7 @@ from batchai_quickstart.storage.smb import (
     check_writable,
     described,
     is_read_only,
+    parent_of,
     set_time,
     settled,
 )
@@ -57,15 +58,6 @@ _CONTENT_HEADERS: Final = {
 _PLAIN: Final = "application/octet-stream"
 
 
-def describe(entry: Entry) -> Headers:
-    """The headers of a file that a blob does not have."""
-    return (
-        ("x-ms-type", "File"),
-        ("x-ms-server-encrypted", "false"),
-        *described(entry),
-    )
-
-
 class Files:
     """The operations on files of shares; each takes a request and answers it.
 
@@ -80,7 +72,14 @@ class Files:
 
     async def get(self, request: Request) -> Response:
         """Get File, Get File Properties, Get File Metadata."""
-        return await download(request, self._store, self._changes, self._share(request), describe)
+        volume = self._share(request)
+
+        def describe(entry: Entry) -> Headers:
+            parent = parent_of(volume, volume.segments(request.path))
+            own = (("x-ms-type", "File"), ("x-ms-server-encrypted", "false"))
+            return (*own, *described(entry, parent))
+
+        return await download(request, self._store, self._changes, volume, describe)
 
     async def create(self, request: Request) -> Response:
         """Create File: the name, at its full length, filled with zeros."""
@@ -107,7 +106,9 @@ class Files:
             try:
                 os.ftruncate(descriptor, size)
                 sums = await receive_into(request, descriptor, 0) if request.length else Sums()
-                set_time(request, descriptor)
+                if request.length:
+                    check_conditions(request, volume.stat(segments))  # still
+                set_time(request, descriptor, os.fstat(descriptor))
                 _place(volume, prepared, segments)
                 entry = settled(request, descriptor, said)
                 self._store.say(volume, request.path, entry.status, entry.said)
@@ -119,7 +120,7 @@ class Files:
         finally:
             if replaced is not None:
                 await release(replaced)
-        return _written(201, entry, sums.headers())
+        return _written(201, volume, segments, entry, sums.headers())
 
     async def put_range(self, request: Request) -> Response:
         """Put Range: write bytes in place, or clear them.
@@ -156,11 +157,11 @@ class Files:
             if when == "now":
                 touch(descriptor)
             else:
-                renew(descriptor, status.st_mtime_ns)
+                renew(descriptor, status)
             entry = opened(self._store, volume, request.path, descriptor)
         finally:
             os.close(descriptor)
-        return _written(201, entry, sums.headers())
+        return _written(201, volume, segments, entry, sums.headers())
 
     async def list_ranges(self, request: Request) -> Response:
         """List Ranges: the parts of a file that hold something."""
@@ -273,12 +274,13 @@ class Files:
             if size is not None:
                 os.ftruncate(descriptor, size)
             # What is said of a file is part of its version.
-            set_time(request, descriptor, otherwise="preserve" if size is None else "now")
+            otherwise = "preserve" if size is None else "now"
+            set_time(request, descriptor, entry.status, otherwise=otherwise)
             entry = settled(request, descriptor, said)
             self._store.say(volume, request.path, entry.status, entry.said)
         finally:
             os.close(descriptor)
-        return _written(200, entry)
+        return _written(200, volume, segments, entry)
 
 
 def _check_semantics(request: Request) -> None:
@@ -351,10 +353,12 @@ def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:
         raise StorageError("ResourceTypeMismatch") from None
 
 
-def _written(status: int, entry: Entry, extra: Headers = ()) -> Response:
+def _written(
+    status: int, volume: Volume, segments: tuple[str, ...], entry: Entry, extra: Headers = ()
+) -> Response:
     headers = (
         ("etag", etag(entry.status)),
         ("x-ms-request-server-encrypted", "false"),
-        *described(entry),
+        *described(entry, parent_of(volume, segments)),
     )
     return Response(status, (*headers, *extra))

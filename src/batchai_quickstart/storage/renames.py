@@ -21,7 +21,14 @@ from batchai_quickstart.storage.protocol import (
     etag,
     parse_query,
 )
-from batchai_quickstart.storage.smb import asked, described, is_read_only, set_time, settled
+from batchai_quickstart.storage.smb import (
+    asked,
+    described,
+    is_read_only,
+    parent_of,
+    set_time,
+    settled,
+)
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind, Volume
 
@@ -175,13 +182,13 @@ class Renames:
         before = self._store.said(volume, request.path, moved.status)
         with _opened(volume, segments, moved.status) as descriptor:
             if moved.said != before or "x-ms-file-last-write-time" in request.headers:
-                set_time(request, descriptor, otherwise="preserve")
+                set_time(request, descriptor, moved.status, otherwise="preserve")
             entry = settled(request, descriptor, moved.said)
         self._store.say(volume, request.path, entry.status, entry.said)
         headers = (
             ("etag", etag(entry.status)),
             ("x-ms-request-server-encrypted", "true"),
-            *described(entry),
+            *described(entry, parent_of(volume, segments)),
         )
         return Response(200, headers)
 

@@ -289,13 +289,12 @@ class Sidecar:
             target: the path it has.
             moved: whether it has; otherwise only the note goes.
         """
-        with self._lock:
+        with self._lock, self._db:  # which ends the transaction one way or the other
             self._db.execute("BEGIN")
             if moved:
                 for table in ("entries", "leases"):
                     self._move_rows(table, key, os.fsencode(source), os.fsencode(target))
             self._db.execute("DELETE FROM moves WHERE id = ?", (note,))
-            self._db.execute("COMMIT")
         leases = self._leases.get(key, {})
         if moved:
             going = {

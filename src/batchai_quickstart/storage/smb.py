@@ -10,6 +10,7 @@ import stat
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from batchai_quickstart.storage import permissions
@@ -51,8 +52,13 @@ _NAMES: Final = {
 _FIRST_YEAR: Final = 1601
 
 
-def described(entry: Entry) -> Headers:
-    """What Azure Files says of every file and directory, in place of what both services say."""
+def described(entry: Entry, parent: int) -> Headers:
+    """What Azure Files says of every file and directory, in place of what both services say.
+
+    Arguments:
+        entry: the file or directory.
+        parent: the id of the directory it is in, of `parent_of`.
+    """
     status, headers = entry.status, entry.said.headers
     written = precise_time(status.st_mtime_ns)
     return (
@@ -63,8 +69,16 @@ def described(entry: Entry) -> Headers:
         (CHANGED, _changed(entry)),
         (permissions.KEY, headers.get(permissions.KEY, permissions.DEFAULT_KEY)),
         ("x-ms-file-id", str(status.st_ino)),
-        ("x-ms-file-parent-id", "0"),
+        ("x-ms-file-parent-id", str(parent)),
     )
+
+
+def parent_of(volume: Volume, segments: tuple[str, ...]) -> int:
+    """The id of the directory something is in; 0 of the root, and when it is gone."""
+    try:
+        return Path(volume.below(segments[:-1])).stat().st_ino if segments else 0
+    except OSError:
+        return 0
 
 
 def _attributes(entry: Entry) -> str:
@@ -155,21 +169,24 @@ def _parsed(text: str, *, is_directory: bool) -> str:
     return " | ".join(name for key, name in _NAMES.items() if key in names and key != "directory")
 
 
-def set_time(request: Request, descriptor: int, *, otherwise: str = "now") -> None:
+def set_time(
+    request: Request, descriptor: int, before: os.stat_result, *, otherwise: str = "now"
+) -> None:
     """Set the modification time that a client asks for, and so a new version.
 
     Arguments:
         request: may name it: `now`, `preserve` or a time.
         descriptor: of the file or directory.
+        before: its status in the version that ends.
         otherwise: what is meant when it does not.
     """
     text = request.headers.get(WRITTEN, otherwise)
     if text.lower() == "now":
         touch(descriptor)
     elif text.lower() == "preserve":
-        renew(descriptor)
+        renew(descriptor, before)
     else:
-        renew(descriptor, nanoseconds(text))
+        renew(descriptor, before, nanoseconds(text))
 
 
 def settled(request: Request, descriptor: int, said: Properties) -> Entry:

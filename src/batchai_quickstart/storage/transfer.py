@@ -234,7 +234,7 @@ def touch(descriptor: int) -> None:
     os.utime(descriptor, ns=(now, now))
 
 
-def renew(descriptor: int, time_ns: int | None = None) -> None:
+def renew(descriptor: int, before: os.stat_result, time_ns: int | None = None) -> None:
     """Make a new version of a file that has a certain modification time.
 
     Clients read and write times in units of 100 ns; what is below tells versions of one time
@@ -242,15 +242,15 @@ def renew(descriptor: int, time_ns: int | None = None) -> None:
 
     Arguments:
         descriptor: of the file.
-        time_ns: nanoseconds since the epoch; None keeps the time it has.
+        before: its status in the version that ends.
+        time_ns: nanoseconds since the epoch; None keeps the time it had.
 
     Raises:
         StorageError: the file system has no such time.
     """
-    status = os.fstat(descriptor)
-    whole = (status.st_mtime_ns if time_ns is None else time_ns) // 100 * 100
-    version = (status.st_mtime_ns + 1) % 100
-    os.utime(descriptor, ns=(status.st_atime_ns, whole + version))
+    whole = (before.st_mtime_ns if time_ns is None else time_ns) // 100 * 100
+    version = (before.st_mtime_ns + 1) % 100
+    os.utime(descriptor, ns=(before.st_atime_ns, whole + version))
     if time_ns is not None and abs(os.fstat(descriptor).st_mtime_ns - whole) > _COARSEST:
         raise StorageError("OutOfRangeInput", "The file system cannot hold the last write time.")
 

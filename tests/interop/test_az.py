@@ -83,7 +83,7 @@ BLOB = (
     ("blob lease acquire -c bbb -b a.txt --lease-duration -1", WORKS),
     ("blob lease break -c bbb -b a.txt", WORKS),
     ("blob snapshot -c bbb -n a.txt", NOT_DONE),
-    ("blob set-tier -c bbb -n a.txt --tier Cool", NOT_DONE),
+    ("blob set-tier -c bbb -n a.txt --tier Cool", WORKS),
     ("blob undelete -c bbb -n a.txt", NOT_DONE),
     ("blob set-legal-hold -c bbb -n a.txt --legal-hold true", SILENT),
     ("blob immutability-policy delete -c bbb -n a.txt", SILENT),

@@ -75,6 +75,8 @@ _SOURCE: Final = (
 _SOURCE_MD5: Final = "x-ms-source-content-md5"
 _SOURCE_PART: Final = ("x-ms-source-range", "x-ms-source-content-crc64", _SOURCE_MD5)
 _TAGS: Final = "x-ms-copy-source-tag-option"
+_PRIORITY: Final = "x-ms-rehydrate-priority"
+"""Of what is brought back from the archive, where nothing is."""
 
 REFUSED: Final[Mapping[Key, str]] = {
     **{
@@ -203,7 +205,7 @@ def table(store: Store, changes: Changes, sources: Sources) -> dict[Key, Operati
             "Put Blob From URL", put, copies.put, *said, _SOURCE_MD5, _TAGS,
             "x-ms-copy-source-blob-properties", header="x-ms-blob-type",
         ),
-        *_from_url("Copy Blob", put, copies.copy, *said, "x-ms-seal-blob"),
+        *_from_url("Copy Blob", put, copies.copy, *said, _PRIORITY, "x-ms-seal-blob"),
     )  # fmt: skip
     abort_honours = ("x-ms-copy-action",)
     add(
@@ -249,7 +251,7 @@ def table(store: Store, changes: Changes, sources: Sources) -> dict[Key, Operati
             ("PUT", "seal"): Operation("Append Blob Seal", write, appends.seal),
             ("GET", "tags"): Operation("Get Blob Tags", Right("o", "t", "t"), blobs.get_tags),
             ("PUT", "tags"): Operation("Set Blob Tags", Right("o", "t", "t"), blobs.set_tags),
-            ("PUT", "tier"): Operation("Set Blob Tier", write, blobs.set_tier, said),
+            ("PUT", "tier"): Operation("Set Blob Tier", write, blobs.set_tier, (*said, _PRIORITY)),
             ("GET", "blocklist"): Operation("Get Block List", read, blobs.block_list),
             ("PUT", "metadata"): Operation("Set Blob Metadata", write, blobs.set_metadata),
             ("PUT", "properties"): Operation("Set Blob Properties", write, blobs.set_properties),

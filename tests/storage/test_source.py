@@ -3,13 +3,15 @@
 import hashlib
 import socket
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import (
     BlobBlock,
     BlobClient,
@@ -378,6 +380,45 @@ def test_servers_that_ignore_ranges_or_are_not_there(container: ContainerClient)
     assert refusal(copy.start_copy_from_url, url) == (400, "CannotVerifyCopySource")
     nowhere = "http://no.such.host.invalid/x"
     assert refusal(copy.start_copy_from_url, nowhere) == (400, "CannotVerifyCopySource")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"])
+def test_a_server_that_stalls_holds_nobody_up(tmp_path: Path, answer: bytes) -> None:
+    """While a copy waits for another server, others are answered and the service can end."""
+    asked, over = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def stall() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+                asked.set()
+                over.wait(30)
+
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+        threading.Thread(target=stall).start()
+        with storage_alone(tmp_path) as running:
+            text = running.connection_string("mystorage")
+            with BlobServiceClient.from_connection_string(text, retry_total=0) as blobs:
+                container = blobs.create_container("data")
+
+                def start() -> None:
+                    with suppress(AzureError):
+                        container.get_blob_client("copy").start_copy_from_url(url)
+
+                copying = threading.Thread(target=start)
+                copying.start()
+                try:
+                    assert asked.wait(10)
+                    assert container.upload_blob("other", b"1").exists()
+                    assert not container.get_blob_client("copy").exists()
+                    begun = time.monotonic()
+                    assert running.end() == 0
+                    assert time.monotonic() - begun < 10
+                finally:
+                    over.set()
+                    copying.join()
 
 
 def test_limits_on_what_is_copied(

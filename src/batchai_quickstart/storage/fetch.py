@@ -1,18 +1,19 @@
 """Copies from the URLs of other servers.
 
 One GET each, never redirected, its body in pieces that are asked for one by one: what is not
-written yet is not read. It happens in a few threads of its own, so a slow server keeps nothing
-else waiting; an address of this very service that nobody recognised as one is just another server.
+written yet is not read. It happens in threads of its own, few at a time, so a slow server keeps
+nothing else waiting, nor the end of this service; an address of the service itself that nobody
+recognised as one is just another server.
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeVar, final
+from typing import Final, TypeVar, cast, final
 from urllib.parse import SplitResult
 
 import urllib3
@@ -49,7 +50,7 @@ class Fetcher:
     """Opens the sources that other servers have."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "fetch")
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._pool = urllib3.PoolManager()
 
     @asynccontextmanager
@@ -121,11 +122,35 @@ class Fetcher:
         return receive
 
     async def _call(self, call: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except (HTTPError, OSError, ValueError) as error:
-            found = f"Its server does not answer: {type(error).__name__}."
-            raise StorageError("CannotVerifyCopySource", found) from error
+        """The result of a call that waits for another server."""
+        loop = asyncio.get_running_loop()
+
+        def settle(done: asyncio.Future[T], value: T | None, error: Exception | None) -> None:
+            if done.done():
+                return  # who waited was cancelled
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(cast("T", value))
+
+        def run(done: asyncio.Future[T]) -> None:
+            value, failed = None, None
+            try:
+                value = call()
+            except Exception as error:
+                failed = error
+            with suppress(RuntimeError):  # the service has ended meanwhile
+                loop.call_soon_threadsafe(settle, done, value, failed)
+
+        async with self._turns:
+            done: asyncio.Future[T] = loop.create_future()
+            # A thread that nobody waits for: the service can end before another server answers.
+            threading.Thread(target=run, args=(done,), name="fetch", daemon=True).start()
+            try:
+                return await done
+            except (HTTPError, OSError, ValueError) as error:
+                found = f"Its server does not answer: {type(error).__name__}."
+                raise StorageError("CannotVerifyCopySource", found) from error
 
 
 def _length(

@@ -95,7 +95,7 @@ async def _serve(
     sync: bool,
     announce: Callable[[str], None],
 ) -> None:
-    store = Store(root / "storage")
+    store = Store(root / "storage", sync=sync)
     changes = Changes()
     listeners = []
     try:

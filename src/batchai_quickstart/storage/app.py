@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from batchai_quickstart.storage.arrival import Arrival
 from batchai_quickstart.storage.changes import Changes
@@ -56,9 +57,24 @@ def storage_app(
             return
         if headers.get("content-length", "0") != "0" and not incoming.complete:
             await drain(incoming)
-        await respond(send, (), answer)
+        with suppress(ConnectionResetError):
+            await respond(_outgoing(send), (), answer)
 
     return app
+
+
+def _outgoing(send: Send) -> Send:
+    """The sending side of a connection, which says in one way that the connection is closed."""
+
+    async def outgoing(message: Message) -> None:
+        try:
+            await send(message)
+        except RuntimeError:
+            # uvloop's, when the server has closed the connection: what came behind this request
+            # was no HTTP. Other loops keep silent.
+            raise ConnectionResetError from None
+
+    return outgoing
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -28,7 +28,9 @@ from batchai_quickstart.storage.blocklist import (
 )
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.checksum import Sums
+from batchai_quickstart.storage.commit import amend, publish, remove
 from batchai_quickstart.storage.download import Entry, Headers, download, not_found, opened
+from batchai_quickstart.storage.listing import walk
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -158,6 +160,7 @@ class Blobs:
             upload.blocks[block] = (offset, length)
         finally:
             upload.finish()
+            self._staging.tidy(upload)
         encrypted = ("x-ms-request-server-encrypted", "false")
         return Response(201, (encrypted, *sums.headers()))
 
@@ -176,6 +179,7 @@ class Blobs:
                 source = os.open(upload.path, os.O_RDONLY | os.O_CLOEXEC)
             committed = committed_blocks(base[0], base[1].said.blocks) if base else {}
             blocks = chosen_blocks(listed, upload, source, committed)
+            _check_place(volume, segments, request.path)
             # From here on new blocks belong to the next upload.
             self._staging.take(volume, request.path)
             try:
@@ -253,7 +257,7 @@ class Blobs:
 
     async def set_metadata(self, request: Request) -> Response:
         """Set Blob Metadata."""
-        return self._say(
+        return await self._say(
             request,
             lambda said: replace(said, metadata=request.metadata()),
         )
@@ -261,7 +265,7 @@ class Blobs:
     async def set_properties(self, request: Request) -> Response:
         """Set Blob Properties."""
         asked = said_by(request, default_type=PLAIN)
-        return self._say(
+        return await self._say(
             request,
             lambda said: replace(
                 said, headers=kept_of(said) | dict(asked.headers), md5=asked.md5, copy={}
@@ -293,15 +297,16 @@ class Blobs:
         """Delete Blob."""
         volume = self._container(request)
         segments = volume.segments(request.path)
-        self._staging.drop(volume, request.path)
         try:
             descriptor = volume.open(segments)
         except (FileNotFoundError, NotADirectoryError):
             raise not_found(request) from None
         try:
             check_conditions(request, os.fstat(descriptor))
-            volume.unlink(segments)
-            self._store.forget(volume, request.path)
+            await remove(self._store, volume, request.path)
+            self._staging.drop(volume, request.path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise not_found(request) from None
         finally:
             # With the last descriptor the file's blocks are freed, which takes a while.
             await release(descriptor)
@@ -378,28 +383,34 @@ class Blobs:
         said: Properties,
     ) -> Entry:
         """Give a finished file its name, if the conditions still hold."""
-        status = _blob_status(volume, segments)
-        # Nothing is awaited from here to the row about the new file.
-        self._store.volume(request.account.name, Kind.BLOB, request.volume)
-        check_conditions(request, status)
+
+        def check() -> None:
+            self._store.volume(request.account.name, Kind.BLOB, request.volume)
+            check_conditions(request, _blob_status(volume, segments))
+
+        check()
         touch(descriptor)
-        replaced = hold(volume, segments, status)
+        replaced = hold(volume, segments, _blob_status(volume, segments))
         try:
-            volume.place(prepared, segments, create_parents=True)
-            entry = Entry(os.fstat(descriptor), said)
-            self._store.say(volume, request.path, entry.status, said)
+            status = await publish(
+                self._store,
+                volume,
+                request.path,
+                descriptor,
+                prepared,
+                said,
+                check=check,
+                create_parents=True,
+            )
             self._staging.drop(volume, request.path)
-            return entry
+            return Entry(status, said)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise StorageError(
-                "ResourceTypeMismatch",
-                "One blob's name is a directory in another's; containers are directories.",
-            ) from None
+            raise _clash() from None
         finally:
             if replaced is not None:
                 await release(replaced)
 
-    def _say(self, request: Request, change: Callable[[Properties], Properties]) -> Response:
+    async def _say(self, request: Request, change: Callable[[Properties], Properties]) -> Response:
         volume = self._container(request)
         segments = volume.segments(request.path)
         try:
@@ -410,12 +421,32 @@ class Blobs:
             entry = opened(self._store, volume, request.path, descriptor)
             check_conditions(request, entry.status)
             said = change(entry.said)
-            touch(descriptor)  # what is said of a blob is part of its version
-            entry = Entry(os.fstat(descriptor), said)
-            self._store.say(volume, request.path, entry.status, said)
+            # What is said of a blob is part of its version.
+            status = await amend(self._store, volume, request.path, descriptor, said)
+            entry = Entry(status, said)
         finally:
             os.close(descriptor)
         return written(200, entry)
+
+
+def _clash() -> StorageError:
+    return StorageError(
+        "ResourceTypeMismatch",
+        "One blob's name is a directory in another's; containers are directories.",
+    )
+
+
+def _check_place(volume: Volume, segments: tuple[str, ...], path: str) -> None:
+    """Refuse a name that is a directory in another's, before its blocks are put together."""
+    with suppress(FileNotFoundError):
+        try:
+            with volume.directory(segments[:-1]):
+                pass
+        except NotADirectoryError:
+            raise _clash() from None
+    with closing(walk(volume, f"{path}/")) as below:
+        if next(below, None) is not None:
+            raise _clash()
 
 
 def _blob_status(volume: Volume, segments: tuple[str, ...]) -> os.stat_result | None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from batchai_quickstart.storage.checksum import Sums
@@ -62,7 +63,9 @@ class FileCopies:
                 status = self._check(request)
                 set_time(request, descriptor, os.fstat(descriptor))
                 replaced = hold(volume, segments, status)
-                entry = self._files.publish(request, volume, descriptor, prepared, said)
+                entry = await self._files.publish(
+                    request, volume, descriptor, prepared, said, partial(self._check, request)
+                )
             except BaseException:
                 with suppress(FileNotFoundError):
                     os.unlink(prepared)  # noqa: PTH108

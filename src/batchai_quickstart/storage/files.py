@@ -4,6 +4,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -11,6 +12,7 @@ from typing import Final
 
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.checksum import CRC64, Sums
+from batchai_quickstart.storage.commit import amend, publish, range_on_disk, remove
 from batchai_quickstart.storage.download import Entry, Headers, download, opened
 from batchai_quickstart.storage.holes import clear, ranges
 from batchai_quickstart.storage.pages import floor, marker
@@ -22,6 +24,7 @@ from batchai_quickstart.storage.protocol import (
     etag,
     http_date,
     last_modified,
+    number,
     requested_range,
     xml_response,
 )
@@ -34,15 +37,17 @@ from batchai_quickstart.storage.smb import (
     parent_of,
     set_time,
     settled,
+    write_time,
 )
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
     Pour,
     announced_length,
     hold,
+    next_time,
     receive_into,
     release,
-    renew,
+    set_modified,
     touch,
     write,
 )
@@ -93,10 +98,15 @@ class Files:
         if request.length > min(size, _RANGE_LIMIT):
             raise StorageError("RequestBodyTooLarge", "Content and file have 4 MiB at most.")
         _check_semantics(request)
-        status = volume.stat(segments)
-        check_conditions(request, status)
-        if status is not None:
-            check_writable(self._store.said(volume, request.path, status))
+
+        def check() -> os.stat_result | None:
+            status = volume.stat(segments)
+            check_conditions(request, status)
+            if status is not None:
+                check_writable(self._store.said(volume, request.path, status))
+            return status
+
+        status = check()
         said = Properties(
             {**_content(request), **asked(request, self._store, volume, is_directory=False)},
             request.metadata(),
@@ -108,12 +118,11 @@ class Files:
             try:
                 os.ftruncate(descriptor, size)
                 sums = await receive_into(request, descriptor, 0) if request.length else Sums()
-                if request.length:
-                    check_conditions(request, volume.stat(segments))  # still
                 set_time(request, descriptor, os.fstat(descriptor))
-                entry = self.publish(request, volume, descriptor, prepared, said)
+                entry = await self.publish(request, volume, descriptor, prepared, said, check)
             except BaseException:
-                os.unlink(prepared)  # noqa: PTH108
+                with suppress(FileNotFoundError):
+                    os.unlink(prepared)  # noqa: PTH108
                 raise
             finally:
                 os.close(descriptor)
@@ -166,23 +175,54 @@ class Files:
             check_writable(self._store.said(volume, request.path, status))
             if start + length > status.st_size:
                 raise StorageError("InvalidRange", f"The file has {status.st_size} bytes.")
+            said = self._store.said(volume, request.path, status)
+            if said.md5:  # what was said of the content goes before the content does
+                self._store.say(volume, request.path, status, said.without_content())
             sums = await pour(descriptor, start)
             if when == "now":
                 touch(descriptor)
             else:
-                renew(descriptor, status)
+                set_modified(descriptor, next_time(status))
+            await range_on_disk(self._store, descriptor)
             entry = opened(self._store, volume, request.path, descriptor)
         finally:
             os.close(descriptor)
         return written(201, volume, segments, entry, sums.headers())
 
-    def publish(
-        self, request: Request, volume: Volume, descriptor: int, prepared: str, said: Properties
+    async def publish(
+        self,
+        request: Request,
+        volume: Volume,
+        descriptor: int,
+        prepared: str,
+        said: Properties,
+        check: Callable[[], object],
     ) -> Entry:
-        """Give a finished file its name, and keep what is said of it."""
-        _place(volume, prepared, volume.segments(request.path))
+        """Give a finished file its name, if the conditions still hold, and say what is said."""
+        try:
+            await publish(
+                self._store,
+                volume,
+                request.path,
+                descriptor,
+                prepared,
+                said,
+                check=check,
+                create_parents=False,
+            )
+        except FileNotFoundError:
+            raise StorageError("ParentNotFound") from None
+        except (NotADirectoryError, IsADirectoryError):
+            raise StorageError("ResourceTypeMismatch") from None
+        return self._settled(request, volume, descriptor, said)
+
+    def _settled(
+        self, request: Request, volume: Volume, descriptor: int, said: Properties
+    ) -> Entry:
+        """What is known of a file that was just changed; a time of change is known only now."""
         entry = settled(request, descriptor, said)
-        self._store.say(volume, request.path, entry.status, entry.said)
+        if entry.said != said:
+            self._store.say(volume, request.path, entry.status, entry.said)
         return entry
 
     async def list_ranges(self, request: Request) -> Response:
@@ -218,7 +258,7 @@ class Files:
     async def set_metadata(self, request: Request) -> Response:
         """Set File Metadata."""
         metadata = request.metadata()
-        return self._change(request, lambda said: replace(said, metadata=metadata))
+        return await self._change(request, lambda said: replace(said, metadata=metadata))
 
     async def set_properties(self, request: Request) -> Response:
         """Set File Properties: content headers, times, and the length."""
@@ -233,7 +273,7 @@ class Files:
             md5 = request.headers.get("x-ms-content-md5")
             return Properties({**_content(request), **smb}, said.metadata, md5)
 
-        return self._change(request, change, size)
+        return await self._change(request, change, size)
 
     async def delete(self, request: Request) -> Response:
         """Delete File."""
@@ -245,8 +285,9 @@ class Files:
             check_conditions(request, entry.status)
             if is_read_only(entry.said):
                 raise StorageError("CannotDeleteFileOrDirectory")
-            volume.unlink(segments)
-            self._store.forget(volume, request.path)
+            await remove(self._store, volume, request.path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise StorageError("ResourceNotFound") from None
         finally:
             await release(descriptor)
         return Response(202)
@@ -280,7 +321,7 @@ class Files:
                 raise StorageError("ResourceTypeMismatch") from None
             raise StorageError("ResourceNotFound") from None
 
-    def _change(
+    async def _change(
         self,
         request: Request,
         change: Callable[[Properties], Properties],
@@ -292,14 +333,12 @@ class Files:
         try:
             entry = opened(self._store, volume, request.path, descriptor)
             check_conditions(request, entry.status)
-            said = change(entry.said)
-            if size is not None:
-                os.ftruncate(descriptor, size)
             # What is said of a file is part of its version.
             otherwise = "preserve" if size is None else "now"
-            set_time(request, descriptor, entry.status, otherwise=otherwise)
-            entry = settled(request, descriptor, said)
-            self._store.say(volume, request.path, entry.status, entry.said)
+            said = change(entry.said)
+            mtime = write_time(request, entry.status, otherwise=otherwise)
+            await amend(self._store, volume, request.path, descriptor, said, mtime=mtime, size=size)
+            entry = self._settled(request, volume, descriptor, said)
         finally:
             os.close(descriptor)
         return written(200, volume, segments, entry)
@@ -327,27 +366,22 @@ def _content(request: Request) -> dict[str, str]:
 def _length(text: str | None) -> int:
     if text is None:
         raise StorageError("MissingRequiredHeader", "x-ms-content-length.")
-    if (size := _number(text)) is None or size > _FILE_LIMIT:
+    if (size := number(text)) is None or size > _FILE_LIMIT:
         raise StorageError("InvalidHeaderValue", f"x-ms-content-length is {text[:80]!r}.")
     return size
-
-
-def _number(text: str) -> int | None:
-    """What some digits say; None of more digits than a length can have, and of anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def target_range(request: Request) -> tuple[int, int]:
     """Offset and length of the range to write."""
     text = request.headers.get("x-ms-range") or request.headers.get("range") or ""
-    first, last = map(_number, text.removeprefix("bytes=").partition("-")[::2])
+    first, last = map(number, text.removeprefix("bytes=").partition("-")[::2])
     if first is None or last is None or first > last:
         raise StorageError("InvalidHeaderValue", f"x-ms-range is {text[:80]!r}.")
     return first, last - first + 1
 
 
 def _offset(text: str) -> int:
-    offset = _number(text or "0")
+    offset = number(text or "0")
     if offset is None:
         raise StorageError("OutOfRangeQueryParameterValue", f"marker is of {text[:80]!r}.")
     return offset
@@ -356,7 +390,7 @@ def _offset(text: str) -> int:
 def _maximum(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (limit := _number(text)):
+    if not (limit := number(text)):
         raise StorageError("OutOfRangeQueryParameterValue", f"maxresults is {text[:80]!r}.")
     return limit
 
@@ -364,15 +398,6 @@ def _maximum(text: str | None) -> int | None:
 def _page(descriptor: int, start: int, end: int, limit: int | None) -> list[tuple[int, int]]:
     """The ranges of a page, and one more when there are more."""
     return list(islice(ranges(descriptor, start, end), None if limit is None else limit + 1))
-
-
-def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:
-    try:
-        volume.place(prepared, segments, create_parents=False)
-    except FileNotFoundError:
-        raise StorageError("ParentNotFound") from None
-    except (NotADirectoryError, IsADirectoryError):
-        raise StorageError("ResourceTypeMismatch") from None
 
 
 def written(

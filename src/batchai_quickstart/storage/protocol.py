@@ -189,9 +189,9 @@ class Request:
     def length(self) -> int:
         """The announced length of the body, 0 when there is none."""
         text = self.headers.get("content-length", "0")
-        if not (text.isascii() and text.isdigit()):
-            raise StorageError("InvalidHeaderValue", f"Content-Length is {text!r}.")
-        return int(text)
+        if (length := number(text)) is None:
+            raise StorageError("InvalidHeaderValue", f"Content-Length is {text[:80]!r}.")
+        return length
 
     def flag(self, name: str) -> bool:
         """The value of a header that is `true` or `false`; false when it is not there."""
@@ -208,7 +208,7 @@ class Request:
             if name.startswith("x-ms-meta-")
         }
         for name in found:
-            if not name.isidentifier():
+            if not (name.isascii() and name.isidentifier()):
                 raise StorageError("InvalidMetadata", f"{name!r} is not an identifier.")
         return found
 
@@ -239,6 +239,12 @@ class Response:
 # Queries.
 
 
+def number(text: str) -> int | None:
+    """A number in decimal digits as the wire has them; None for anything else."""
+    # No length and no count has more digits, and Python refuses to read thousands of them.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
 def parse_query(raw: bytes) -> dict[str, str]:
     """Decoded values by lower-case name; a repeated name has its values joined by commas."""
     found: dict[str, str] = {}
@@ -256,7 +262,11 @@ def parse_query(raw: bytes) -> dict[str, str]:
 @lru_cache(4096)
 def http_date(seconds: int) -> str:
     """A time in the form of HTTP headers."""
-    return formatdate(seconds, usegmt=True)
+    # A job may give a file any time, and years have four digits.
+    return formatdate(min(max(seconds, _FIRST_SECOND), _LAST_SECOND), usegmt=True)
+
+
+_FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799
 
 
 def precise_time(nanoseconds: int) -> str:
@@ -334,13 +344,13 @@ def _matches(tags: str, status: os.stat_result) -> bool:
 def _seconds(date: str) -> float:
     try:
         return parsedate_to_datetime(date).timestamp()
-    except ValueError:
-        raise StorageError("InvalidHeaderValue", f"{date!r} is not a date.") from None
+    except (ValueError, OverflowError):
+        raise StorageError("InvalidHeaderValue", f"{date[:80]!r} is not a date.") from None
 
 
 # Ranges and preferences.
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})")
 
 
 def requested_range(request: Request) -> tuple[int | None, int | None] | None:
@@ -391,6 +401,11 @@ def xml_name(name: str) -> str:
     return f"<Name>{escape(name)}</Name>"
 
 
+def xml_text(text: str) -> str:
+    """Text of an element; what XML cannot hold is replaced."""
+    return escape(_NOT_XML.sub("\ufffd", text))
+
+
 def xml_metadata(metadata: dict[str, str]) -> str:
     """A `Metadata` element."""
     inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in metadata.items())
@@ -407,7 +422,7 @@ def error_response(error: StorageError, request_id: str) -> Response:
     """The answer for an error: header and XML body, as Azure writes them."""
     moment = precise_time(time.time_ns())
     text = f"{error.message}\nRequestId:{request_id}\nTime:{moment}"
-    body = f"<Error><Code>{error.code}</Code><Message>{escape(text)}</Message></Error>"
+    body = f"<Error><Code>{error.code}</Code><Message>{xml_text(text)}</Message></Error>"
     answer = xml_response(body, status=error.status)
     headers = (*answer.headers, ("x-ms-error-code", error.code), *error.headers)
     return Response(error.status, headers, answer.body)

@@ -109,6 +109,12 @@ class Staging:
         if upload := self.take(volume, path):
             upload.close()
 
+    def tidy(self, upload: Upload) -> None:
+        """Give an upload up if nothing of it has arrived, and nothing is on its way."""
+        if not upload.blocks and not upload.writers:
+            for key in [key for key, each in self._uploads.items() if each is upload]:
+                self._uploads.pop(key).close()
+
     def drop_volume(self, volume: Volume) -> None:
         """Give the uncommitted blocks of a whole container up."""
         for key in [key for key in self._uploads if key[0] == volume.path]:
@@ -116,7 +122,8 @@ class Staging:
 
     def _blob(self, volume: Volume, path: str) -> "_Blob":
         # A container that is deleted and made again is another one: blocks do not outlive it.
-        return volume.path, self._store.facts(volume).created, path
+        facts = self._store.facts_of(volume.account, volume.kind, volume.name)
+        return volume.path, facts.created if facts is not None else 0.0, path
 
     def _expire(self) -> None:
         oldest = time.monotonic() - _LIFETIME

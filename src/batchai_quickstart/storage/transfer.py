@@ -269,25 +269,29 @@ def touch(descriptor: int) -> None:
     os.utime(descriptor, ns=(now, now))
 
 
-def renew(descriptor: int, before: os.stat_result, time_ns: int | None = None) -> None:
-    """Make a new version of a file that has a certain modification time.
+def set_modified(descriptor: int, time_ns: int) -> None:
+    """Set a file's modification time, in nanoseconds since the epoch.
+
+    Raises:
+        StorageError: the file system has no such time.
+    """
+    os.utime(descriptor, ns=(time_ns, time_ns))
+    if abs(os.fstat(descriptor).st_mtime_ns - time_ns) > _COARSEST:
+        raise StorageError("OutOfRangeInput", "The file system cannot hold the last write time.")
+
+
+def next_time(before: os.stat_result, time_ns: int | None = None) -> int:
+    """The modification time of a new version that is to have a certain one.
 
     Clients read and write times in units of 100 ns; what is below tells versions of one time
     apart, as ETags and what is kept about a file do.
 
     Arguments:
-        descriptor: of the file.
-        before: its status in the version that ends.
+        before: the status in the version that ends.
         time_ns: nanoseconds since the epoch; None keeps the time it had.
-
-    Raises:
-        StorageError: the file system has no such time.
     """
     whole = (before.st_mtime_ns if time_ns is None else time_ns) // 100 * 100
-    version = (before.st_mtime_ns + 1) % 100
-    os.utime(descriptor, ns=(before.st_atime_ns, whole + version))
-    if time_ns is not None and abs(os.fstat(descriptor).st_mtime_ns - whole) > _COARSEST:
-        raise StorageError("OutOfRangeInput", "The file system cannot hold the last write time.")
+    return whole + (before.st_mtime_ns + 1) % 100
 
 
 def hold(volume: Volume, segments: tuple[str, ...], status: os.stat_result | None) -> int | None:

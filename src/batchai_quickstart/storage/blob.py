@@ -51,6 +51,12 @@ _CONTENT_HEADERS: Final = {
 }
 _TIER: Final = "x-ms-access-tier"
 _PLAIN: Final = "application/octet-stream"
+_OF_PAGE_BLOBS: Final = (
+    "x-ms-blob-content-length",
+    "x-ms-blob-sequence-number",
+    "x-ms-sequence-number-action",
+)
+"""Headers of Set Blob Properties that Azure answers with 409 for every other type of blob."""
 
 
 def describe(entry: Entry) -> Headers:
@@ -240,6 +246,9 @@ class Blobs:
 
     async def set_properties(self, request: Request) -> Response:
         """Set Blob Properties."""
+        for name in _OF_PAGE_BLOBS:
+            if name in request.headers:
+                raise StorageError("InvalidBlobType", f"{name} is for page blobs.")
         asked = _said(request, default_type=_PLAIN)
         return self._say(
             request,

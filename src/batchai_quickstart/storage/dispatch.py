@@ -155,6 +155,7 @@ class Dispatch:
             id=arrival.id,
             version=version,
             port_kind=arrival.port_kind,
+            spelling=arrival.spelling,
         )
 
 

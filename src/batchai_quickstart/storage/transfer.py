@@ -17,6 +17,7 @@ from typing import Final
 
 from starlette.types import Message, Receive, Send
 
+from batchai_quickstart.spelling import Spelt
 from batchai_quickstart.storage.checksum import CRC64, Sum, Sums, check
 from batchai_quickstart.storage.protocol import Request, Response, Span, StorageError
 from batchai_quickstart.storage.volume import Volume
@@ -177,7 +178,7 @@ async def respond(send: Send, head: Sequence[tuple[bytes, bytes]], answer: Respo
     try:
         headers = [
             *head,
-            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers),
+            *((Spelt(name, "latin-1"), value.encode("latin-1")) for name, value in answer.headers),
         ]
         if not any(name == b"content-length" for name, _ in headers) and answer.status != 304:
             length = span.length if span else len(answer.body)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ listing becomes a list, and a download its content.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -176,4 +176,4 @@ async def settled(value: Any) -> Any:
         return await settled(value.readall())
     if hasattr(value, "__aiter__"):
         return [each async for each in value]
-    return list(value) if hasattr(value, "by_page") else value
+    return list(value) if hasattr(value, "by_page") or isinstance(value, Iterator) else value

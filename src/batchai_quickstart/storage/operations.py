@@ -195,7 +195,9 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             ("GET HEAD", "metadata"): Operation("Get Blob Metadata", read, blobs.get),
             ("PUT", ""): Operation("Put Blob", put, blobs.put, sums + said),
             ("PUT", "block"): Operation("Put Block", put, blobs.put_block, sums),
-            ("PUT", "blocklist"): Operation("Put Block List", put, blobs.put_block_list, said),
+            ("PUT", "blocklist"): Operation(
+                "Put Block List", put, blobs.put_block_list, sums + said
+            ),
             ("PUT", "appendblock"): Operation(
                 "Append Block", Right("o", "acw", "acw"), appends.append, sums
             ),

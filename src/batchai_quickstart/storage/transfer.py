@@ -79,12 +79,19 @@ async def body(receive: Receive) -> AsyncIterator[bytes]:
 
 
 async def small_body(request: Request, limit: int) -> bytes:
-    """A request's body that is short by its nature, for example an XML document."""
+    """A request's body that is short by its nature, for example an XML document.
+
+    Raises:
+        StorageError: it is too long, or not the one its checksums are of.
+    """
     if request.length > limit:
         raise StorageError("RequestBodyTooLarge", f"At most {limit} bytes.")
     whole = b"".join([piece async for piece in body(request.receive)])
     if len(whole) > limit:
         raise StorageError("RequestBodyTooLarge", f"At most {limit} bytes.")
+    counted = Sum(md5="content-md5" in request.headers, crc64=CRC64 in request.headers)
+    counted.update(whole)
+    check(counted.sums(), request.headers)
     return whole
 
 

@@ -82,6 +82,35 @@ def bench(session: nox.Session) -> None:
     session.run("python", "bench/run.py", *session.posargs)
 
 
+def real_cntk(session: nox.Session) -> str:
+    """Set up real CNTK 2.7, on a Python 3.6 of this machine, and return its launcher."""
+    folder = Path(session.virtualenv.location) / "cntk27"
+    script = "training/tests/real_cntk.py"
+    said = session.run("python", script, str(folder), silent=True, stderr=None)
+    return str(said).strip()
+
+
+@nox.session(default=False)
+def cntk_reference(session: nox.Session) -> None:
+    """Let real CNTK 2.7 judge: our script under both, models and logs exchanged."""
+    install(session, "test", torch=True)
+    session.run(
+        *("python", "-m", "pytest", "-c", "training/pyproject.toml"),
+        *("training/tests/test_real_cntk.py", *session.posargs),
+        env={"CNTK_REFERENCE": real_cntk(session)},
+    )
+
+
+@nox.session(default=False)
+def bench_training(session: nox.Session) -> None:
+    """Measure our training beside loops on torch, and beside real CNTK with `-- --cntk`."""
+    install(session, torch=True)
+    options = list(session.posargs)
+    if options[-1:] == ["--cntk"]:
+        options.append(real_cntk(session))
+    session.run("python", "bench/convnet.py", *options)
+
+
 @nox.session(default=False)
 def interop(session: nox.Session) -> None:
     """Let foreign clients have their say about storage, and a foreign service about our SDK."""

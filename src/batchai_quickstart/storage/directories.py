@@ -6,24 +6,35 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
+from batchai_quickstart.storage import permissions
 from batchai_quickstart.storage.download import Entry
-from batchai_quickstart.storage.files import described, set_time, smb_headers
 from batchai_quickstart.storage.listing import Found, children
-from batchai_quickstart.storage.pages import listing_response, page_of
+from batchai_quickstart.storage.pages import floor, listing_response, page_of
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
     StorageError,
     etag,
-    http_date,
     precise_time,
     xml_name,
 )
-from batchai_quickstart.storage.sidecar import Properties
+from batchai_quickstart.storage.sidecar import NOTHING, Properties
+from batchai_quickstart.storage.smb import (
+    ATTRIBUTES,
+    CHANGED,
+    CREATED,
+    WRITTEN,
+    asked,
+    described,
+    is_read_only,
+    parent_of,
+    set_time,
+    settled,
+)
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind, Volume
 
-_INCLUDED: Final = frozenset({"timestamps", "etag", "attributes", "permissionkey", ""})
+_INCLUDED: Final = frozenset({"timestamps", "etag", "attributes", "permissionkey"})
 
 
 class Directories:
@@ -40,9 +51,9 @@ class Directories:
         """Create Directory."""
         volume = self._share(request)
         segments = volume.segments(request.path)
-        smb = smb_headers(request)
         if not segments:
             raise StorageError("ResourceAlreadyExists")
+        smb = asked(request, self._store, volume, is_directory=True)
         try:
             with volume.directory(segments[:-1]) as parent:
                 os.mkdir(segments[-1], dir_fd=parent)
@@ -52,7 +63,8 @@ class Directories:
             raise StorageError("ResourceTypeMismatch") from None
         except FileExistsError:
             raise StorageError("ResourceAlreadyExists") from None
-        return self._say(request, volume, segments, Properties(smb, request.metadata()), 201)
+        said = Properties(smb, request.metadata())
+        return self._say(request, volume, segments, said, 201, otherwise="now")
 
     async def directory_properties(self, request: Request) -> Response:
         """Get Directory Properties, and Get Directory Metadata."""
@@ -61,7 +73,7 @@ class Directories:
         entry = self._directory(request, volume, segments)
         headers = {
             **dict(entry.common_headers()),
-            **dict(described(entry)),
+            **dict(described(entry, parent_of(volume, segments))),
             "x-ms-server-encrypted": "false",
         }
         return Response(200, tuple(headers.items()))
@@ -79,7 +91,8 @@ class Directories:
         volume = self._share(request)
         segments = volume.segments(request.path)
         entry = self._directory(request, volume, segments)
-        said = Properties({**entry.said.headers, **smb_headers(request)}, entry.said.metadata)
+        smb = asked(request, self._store, volume, entry.said, is_directory=True)
+        said = Properties(smb, entry.said.metadata)
         return self._say(request, volume, segments, said, 200)
 
     async def delete_directory(self, request: Request) -> Response:
@@ -88,6 +101,9 @@ class Directories:
         segments = volume.segments(request.path)
         if not segments:
             raise StorageError("InvalidInput", "The root of a share goes with the share.")
+        there = volume.stat(segments)
+        if there is not None and is_read_only(self._store.said(volume, request.path, there)):
+            raise StorageError("CannotDeleteFileOrDirectory")
         try:
             with volume.directory(segments[:-1]) as parent:
                 os.rmdir(segments[-1], dir_fd=parent)
@@ -104,23 +120,35 @@ class Directories:
         """List Directories and Files."""
         volume = self._share(request)
         segments = volume.segments(request.path)
-        included = set(request.query.get("include", "").lower().split(","))
+        included = set(filter(None, request.query.get("include", "").lower().split(",")))
         if unknown := sorted(included - _INCLUDED):
-            raise StorageError("NotImplemented", f"Listing with include={','.join(unknown)}.")
-        prefix = request.query.get("prefix", "")
+            raise StorageError("InvalidQueryParameterValue", f"include={','.join(unknown)}.")
+        identified = request.flag("x-ms-file-extended-info") or bool(included)
+        prefix, first = request.query.get("prefix", ""), floor(request)
+        base = f"{request.path}/" if request.path else ""
 
-        def read() -> tuple[list[Found], str]:
-            found = (each for each in children(volume, segments) if each.name.startswith(prefix))
-            return page_of(found, request, lambda each: each.name)
+        def read() -> tuple[list[Found], str, dict[str, Properties], int]:
+            found = children(volume, segments, prefix, first)
+            page, following = page_of(found, request, lambda each: each.name.rstrip("/"))
+            statuses = {base + each.name.rstrip("/"): each.status for each in page if each.status}
+            said = self._store.said_of(volume, statuses) if included - {"etag"} else {}
+            with volume.directory(segments) as descriptor:
+                return page, following, said, os.fstat(descriptor).st_ino
 
         try:
-            page, following = await asyncio.to_thread(read)
+            page, following, said, number = await asyncio.to_thread(read)
         except (FileNotFoundError, NotADirectoryError):
             raise StorageError("ResourceNotFound") from None
-        items = "".join(_item(each, included) for each in page)
+        items = []
+        for each in page:
+            name = each.name.rstrip("/")
+            entry = Entry(each.status, said.get(base + name, NOTHING)) if each.status else None
+            items.append(_item(each.name, entry, included, identified=identified))
         where = quoteattr(quote(request.path) if not request.path.isprintable() else request.path)
         attributes = f" ShareName={quoteattr(volume.name)} DirectoryPath={where}"
-        return listing_response(request, f"<Entries>{items}</Entries>", following, attributes)
+        identity = f"<DirectoryId>{number}</DirectoryId>" if identified else ""
+        entries = f"{identity}<Entries>{''.join(items)}</Entries>"
+        return listing_response(request, entries, following, attributes)
 
     # What they share.
 
@@ -142,42 +170,46 @@ class Directories:
         segments: tuple[str, ...],
         said: Properties,
         status: int,
+        *,
+        otherwise: str = "preserve",
     ) -> Response:
         with volume.directory(segments) as descriptor:
-            set_time(request, descriptor)
-            entry = Entry(os.fstat(descriptor), said)
-        self._store.say(volume, request.path, entry.status, said)
+            set_time(request, descriptor, os.fstat(descriptor), otherwise=otherwise)
+            entry = settled(request, descriptor, said)
+        self._store.say(volume, request.path, entry.status, entry.said)
         headers = (
             ("etag", etag(entry.status)),
-            ("last-modified", http_date(int(entry.status.st_mtime))),
             ("x-ms-request-server-encrypted", "false"),
-            *described(entry),
+            *described(entry, parent_of(volume, segments)),
         )
         return Response(status, headers)
 
 
-def _item(found: Found, included: set[str]) -> str:
-    is_directory = found.name.endswith("/")
-    tag = "Directory" if is_directory else "File"
-    status = found.status
-    facts = identity = ""
-    if status is not None:
-        identity = f"<FileId>{status.st_ino}</FileId>"
-        if not is_directory:
-            facts += f"<Content-Length>{status.st_size}</Content-Length>"
+def _item(name: str, entry: Entry | None, included: set[str], *, identified: bool) -> str:
+    """The element of an entry, which says what its properties say."""
+    tag = "Directory" if name.endswith("/") else "File"
+    facts = identity = more = ""
+    if entry is not None:
+        told = dict(described(entry, parent=0))
+        if identified:
+            identity = f"<FileId>{told['x-ms-file-id']}</FileId>"
+        if tag == "File":
+            facts += f"<Content-Length>{entry.status.st_size}</Content-Length>"
         if "timestamps" in included:
-            written = precise_time(status.st_mtime_ns)
             facts += (
-                f"<CreationTime>{written}</CreationTime>"
-                f"<LastAccessTime>{precise_time(status.st_atime_ns)}</LastAccessTime>"
-                f"<LastWriteTime>{written}</LastWriteTime>"
-                f"<ChangeTime>{precise_time(status.st_ctime_ns)}</ChangeTime>"
-                f"<Last-Modified>{http_date(int(status.st_mtime))}</Last-Modified>"
+                f"<CreationTime>{told[CREATED]}</CreationTime>"
+                f"<LastAccessTime>{precise_time(entry.status.st_atime_ns)}</LastAccessTime>"
+                f"<LastWriteTime>{told[WRITTEN]}</LastWriteTime>"
+                f"<ChangeTime>{told[CHANGED]}</ChangeTime>"
+                f"<Last-Modified>{told['last-modified']}</Last-Modified>"
             )
         if "etag" in included:
-            facts += f"<Etag>{escape(etag(status))}</Etag>"
-    attributes = f"<Attributes>{'Directory' if is_directory else 'Archive'}</Attributes>"
+            facts += f"<Etag>{escape(etag(entry.status))}</Etag>"
+        if "attributes" in included:
+            more += f"<Attributes>{told[ATTRIBUTES]}</Attributes>"
+        if "permissionkey" in included:
+            more += f"<PermissionKey>{told[permissions.KEY]}</PermissionKey>"
     return (
-        f"<{tag}>{xml_name(found.name.rstrip('/'))}{identity}<Properties>{facts}</Properties>"
-        f"{attributes if 'attributes' in included else ''}</{tag}>"
+        f"<{tag}>{xml_name(name.rstrip('/'))}{identity}"
+        f"<Properties>{facts}</Properties>{more}</{tag}>"
     )

@@ -8,12 +8,13 @@ import logging
 from typing import Final, final
 
 from batchai_quickstart.errors import RequestError
-from batchai_quickstart.storage import leases
+from batchai_quickstart.storage import cors, leases
 from batchai_quickstart.storage.addresses import ForeignServiceError, address
 from batchai_quickstart.storage.arrival import Arrival
 from batchai_quickstart.storage.auth import Right, authorize
 from batchai_quickstart.storage.batch import Batches
 from batchai_quickstart.storage.changes import Changes
+from batchai_quickstart.storage.names import without_trailing_dots
 from batchai_quickstart.storage.operations import Operation, key_of, table
 from batchai_quickstart.storage.protocol import (
     ERRORS,
@@ -40,6 +41,7 @@ UNSUPPORTED_HEADERS: Final = (
     "x-ms-default-encryption-scope",
     "x-ms-encryption-",
     "x-ms-expiry-",
+    "x-ms-file-file-type",
     "x-ms-group",
     "x-ms-immutability-",
     "x-ms-legal-hold",
@@ -58,6 +60,9 @@ UNSUPPORTED_HEADERS: Final = (
 UNSUPPORTED_PARAMETERS: Final = ("prevsnapshot", "prevsharesnapshot", "sharesnapshot", "snapshot")
 """Query parameters that are refused: there are no snapshots and no versions."""
 
+
+_UNGUARDED: Final = ("lease", "rename", "listhandles", "forceclosehandles")
+"""Leases guard themselves, a rename looks at those of both its names, handles know none."""
 
 _COPY: Final = Right("o", "cw", "cw")
 
@@ -105,9 +110,16 @@ class Dispatch:
         except Exception as error:
             _log.exception("%s %s failed", arrival.method, arrival.raw_path)
             answer = error_response(StorageError("InternalError", _reason(error)), arrival.id)
-        return Response(answer.status, (*_head(request, arrival), *answer.headers), answer.body)
+        head = _head(request, arrival)
+        if request is not None:
+            settings = self._store.settings(request.account.name, request.kind)
+            head += cors.answer_headers(request.method, request.headers.get("origin"), settings)
+        return Response(answer.status, (*head, *answer.headers), answer.body)
 
     async def _answer(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            settings = self._store.settings(request.account.name, request.kind)
+            return cors.preflight(request, settings)
         key = key_of(request)
         operation = self._operations.get(key)
         if operation is None:
@@ -123,7 +135,9 @@ class Dispatch:
             self._store.facts_of(request.account.name, request.kind, request.volume),
         )
         _refuse_unsupported(request, operation)
-        if request.volume and key[1] != "directory" and key[3] != "lease":
+        if request.kind is Kind.FILE and not request.flag("x-ms-allow-trailing-dot"):
+            request.path = without_trailing_dots(request.path)
+        if request.volume and key[1] != "directory" and key[3] not in _UNGUARDED:
             _guard(request, self._store)
         assert operation.handler is not None
         return await operation.handler(request)
@@ -131,8 +145,9 @@ class Dispatch:
     def _addressed(self, arrival: Arrival) -> Request:
         to = address(arrival.headers.get("host", ""), arrival.raw_path, arrival.port_kind)
         query = parse_query(arrival.query)
-        version = version_of(to.kind, arrival.headers, query)
-        if to.secondary and arrival.method not in ("GET", "HEAD"):
+        default = self._store.settings(to.account, to.kind).version
+        version = version_of(to.kind, arrival.headers, query, default)
+        if to.secondary and arrival.method not in ("GET", "HEAD", "OPTIONS"):
             raise StorageError("InsufficientAccountPermissions")
         try:
             owner = self._store.account(to.account)
@@ -156,6 +171,7 @@ class Dispatch:
             version=version,
             port_kind=arrival.port_kind,
             spelling=arrival.spelling,
+            secondary=to.secondary,
         )
 
 
@@ -163,16 +179,17 @@ def _guard(request: Request, store: Store) -> None:
     """Have the lease on what is addressed asked now, before a body is read, and at the end."""
     reads = request.method in ("GET", "HEAD")
     writes = not reads if request.path else request.method == "DELETE"
-    if not request.path and not reads and not writes and "x-ms-lease-id" not in request.headers:
+    if not request.path and not writes and "x-ms-lease-id" not in request.headers:
         return  # making a volume, among others
 
     def guard() -> None:
         volume = store.volume(request.account.name, request.kind, request.volume)
-        leases.guard(store, request, volume, writes=writes)
+        path, headers = request.path, request.headers
+        leases.guard(store, volume, path, headers, "x-ms-lease-id", writes=writes)
         check_tags(store, request, volume)
 
     request.guard = guard
-    if not reads:
+    if not reads or not request.path:  # a volume has no conditions that ask it
         guard()
 
 

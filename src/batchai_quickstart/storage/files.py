@@ -1,14 +1,18 @@
 """Files of a share: created at their length, then written in place by ranges."""
 
+import asyncio
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from batchai_quickstart.storage.changes import Changes
+from batchai_quickstart.storage.checksum import CRC64, Sums
 from batchai_quickstart.storage.download import Entry, Headers, download, opened
+from batchai_quickstart.storage.holes import clear, ranges
+from batchai_quickstart.storage.pages import floor, marker
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -16,15 +20,27 @@ from batchai_quickstart.storage.protocol import (
     check_conditions,
     etag,
     http_date,
-    precise_time,
+    last_modified,
+    requested_range,
+    xml_response,
 )
 from batchai_quickstart.storage.sidecar import Properties
+from batchai_quickstart.storage.smb import (
+    asked,
+    check_writable,
+    described,
+    is_read_only,
+    parent_of,
+    set_time,
+    settled,
+)
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
     announced_length,
     hold,
     receive_into,
     release,
+    renew,
     touch,
     write,
 )
@@ -40,34 +56,6 @@ _CONTENT_HEADERS: Final = {
     "x-ms-cache-control": "cache-control",
 }
 _PLAIN: Final = "application/octet-stream"
-# Files have the permissions that their directory gives them; asking for exactly that is fine.
-_AS_IT_IS: Final = frozenset({"inherit", "preserve"})
-
-
-def described(entry: Entry) -> Headers:
-    """What Azure Files says of every file and directory."""
-    status = entry.status
-    headers = entry.said.headers
-    written = precise_time(status.st_mtime_ns)
-    usual = "Directory" if stat.S_ISDIR(status.st_mode) else "Archive"
-    return (
-        ("x-ms-file-attributes", headers.get("x-ms-file-attributes", usual)),
-        ("x-ms-file-creation-time", headers.get("x-ms-file-creation-time", written)),
-        ("x-ms-file-last-write-time", written),
-        ("x-ms-file-change-time", precise_time(status.st_ctime_ns)),
-        ("x-ms-file-permission-key", "0"),
-        ("x-ms-file-id", str(status.st_ino)),
-        ("x-ms-file-parent-id", "0"),
-    )
-
-
-def describe(entry: Entry) -> Headers:
-    """The headers of a file that a blob does not have."""
-    return (
-        ("x-ms-type", "File"),
-        ("x-ms-server-encrypted", "false"),
-        *described(entry),
-    )
 
 
 class Files:
@@ -84,7 +72,14 @@ class Files:
 
     async def get(self, request: Request) -> Response:
         """Get File, Get File Properties, Get File Metadata."""
-        return await download(request, self._store, self._changes, self._share(request), describe)
+        volume = self._share(request)
+
+        def describe(entry: Entry) -> Headers:
+            parent = parent_of(volume, volume.segments(request.path))
+            own = (("x-ms-type", "File"), ("x-ms-server-encrypted", "false"))
+            return (*own, *described(entry, parent))
+
+        return await download(request, self._store, self._changes, volume, describe)
 
     async def create(self, request: Request) -> Response:
         """Create File: the name, at its full length, filled with zeros."""
@@ -92,21 +87,31 @@ class Files:
         segments = volume.segments(request.path)
         if request.headers.get("x-ms-type", "").lower() != "file":
             raise StorageError("MissingRequiredHeader", "x-ms-type: file.")
-        if request.length:
-            raise StorageError("NotImplemented", "Create File with a body.")
         size = _length(request.headers.get("x-ms-content-length"))
-        said = _said(request, Properties())
+        if request.length > min(size, _RANGE_LIMIT):
+            raise StorageError("RequestBodyTooLarge", "Content and file have 4 MiB at most.")
+        _check_semantics(request)
         status = volume.stat(segments)
         check_conditions(request, status)
+        if status is not None:
+            check_writable(self._store.said(volume, request.path, status))
+        said = Properties(
+            {**_content(request), **asked(request, self._store, volume, is_directory=False)},
+            request.metadata(),
+            request.headers.get("x-ms-content-md5"),
+        )
         replaced = hold(volume, segments, status)
         try:
             descriptor, prepared = self._store.create_staged()
             try:
                 os.ftruncate(descriptor, size)
-                set_time(request, descriptor)
+                sums = await receive_into(request, descriptor, 0) if request.length else Sums()
+                if request.length:
+                    check_conditions(request, volume.stat(segments))  # still
+                set_time(request, descriptor, os.fstat(descriptor))
                 _place(volume, prepared, segments)
-                entry = Entry(os.fstat(descriptor), said)
-                self._store.say(volume, request.path, entry.status, said)
+                entry = settled(request, descriptor, said)
+                self._store.say(volume, request.path, entry.status, entry.said)
             except BaseException:
                 os.unlink(prepared)  # noqa: PTH108
                 raise
@@ -115,36 +120,78 @@ class Files:
         finally:
             if replaced is not None:
                 await release(replaced)
-        return _written(201, entry)
+        return _written(201, volume, segments, entry, sums.headers())
 
     async def put_range(self, request: Request) -> Response:
-        """Put Range: write bytes in place, or clear them."""
+        """Put Range: write bytes in place, or clear them.
+
+        With a checksum the bytes are held against it before the first of them is written.
+        """
         volume = self._share(request)
+        sums = Sums()
         segments = volume.segments(request.path)
         mode = request.headers.get("x-ms-write", "").lower()
         if mode not in ("update", "clear"):
             raise StorageError("InvalidHeaderValue", f"x-ms-write is {mode!r}.")
         start, length = _range(request)
+        when = request.headers.get("x-ms-file-last-write-time", "now").lower()
+        if when not in ("now", "preserve"):
+            raise StorageError("InvalidHeaderValue", f"x-ms-file-last-write-time is {when!r}.")
         if mode == "update":
             announced_length(request, _RANGE_LIMIT)
             if request.length != length:
                 raise StorageError("InvalidRange", "The body is not as long as the range.")
+        elif request.length:
+            raise StorageError("InvalidHeaderValue", "Content-Length of a clear is 0.")
         descriptor = self._existing(request, volume, segments, os.O_RDWR)
         try:
             status = os.fstat(descriptor)
             check_conditions(request, status)
+            check_writable(self._store.said(volume, request.path, status))
             if start + length > status.st_size:
                 raise StorageError("InvalidRange", f"The file has {status.st_size} bytes.")
             if mode == "update":
-                await receive_into(request, descriptor, start)
+                sums = await self._receive(request, descriptor, start)
             else:
-                _clear(descriptor, start, length)
-            touch(descriptor)
+                await asyncio.to_thread(clear, descriptor, start, length)
+            if when == "now":
+                touch(descriptor)
+            else:
+                renew(descriptor, status)
             entry = opened(self._store, volume, request.path, descriptor)
         finally:
             os.close(descriptor)
-        md5 = request.headers.get("content-md5")
-        return _written(201, entry, (("content-md5", md5),) if md5 else ())
+        return _written(201, volume, segments, entry, sums.headers())
+
+    async def list_ranges(self, request: Request) -> Response:
+        """List Ranges: the parts of a file that hold something."""
+        volume = self._share(request)
+        descriptor = self._existing(request, volume, volume.segments(request.path), os.O_RDONLY)
+        try:
+            status = os.fstat(descriptor)
+            check_conditions(request, status)
+            first, last = requested_range(request) or (0, None)
+            if first is None:
+                raise StorageError("InvalidHeaderValue", "The range has no beginning.")
+            end = status.st_size if last is None else min(last + 1, status.st_size)
+            start = max(first, _offset(floor(request)))
+            limit = _maximum(request.query.get("maxresults"))
+            found = await asyncio.to_thread(_page, descriptor, start, end, limit)
+        finally:
+            os.close(descriptor)
+        following = ""
+        if limit is not None and len(found) > limit:
+            following = f"<NextMarker>{marker(str(found.pop()[0]))}</NextMarker>"
+        items = "".join(
+            f"<Range><Start>{begin}</Start><End>{stop - 1}</End></Range>" for begin, stop in found
+        )
+        answer = xml_response(f"<Ranges>{items}{following}</Ranges>")
+        headers = (
+            ("etag", etag(status)),
+            ("last-modified", http_date(last_modified(Kind.FILE, status))),
+            ("x-ms-content-length", str(status.st_size)),
+        )
+        return Response(200, (*answer.headers, *headers), answer.body)
 
     async def set_metadata(self, request: Request) -> Response:
         """Set File Metadata."""
@@ -155,7 +202,16 @@ class Files:
         """Set File Properties: content headers, times, and the length."""
         text = request.headers.get("x-ms-content-length")
         size = _length(text) if text is not None else None
-        return self._change(request, lambda said: _said(request, said), size)
+        volume = self._share(request)
+
+        def change(said: Properties) -> Properties:
+            if size is not None:
+                check_writable(said)
+            smb = asked(request, self._store, volume, said, is_directory=False)
+            md5 = request.headers.get("x-ms-content-md5")
+            return Properties({**_content(request), **smb}, said.metadata, md5)
+
+        return self._change(request, change, size)
 
     async def delete(self, request: Request) -> Response:
         """Delete File."""
@@ -163,12 +219,28 @@ class Files:
         segments = volume.segments(request.path)
         descriptor = self._existing(request, volume, segments, os.O_RDONLY)
         try:
-            check_conditions(request, os.fstat(descriptor))
+            entry = opened(self._store, volume, request.path, descriptor)
+            check_conditions(request, entry.status)
+            if is_read_only(entry.said):
+                raise StorageError("CannotDeleteFileOrDirectory")
             volume.unlink(segments)
             self._store.forget(volume, request.path)
         finally:
             await release(descriptor)
         return Response(202)
+
+    async def _receive(self, request: Request, descriptor: int, offset: int) -> Sums:
+        """Write a request's body at an offset, if it is what its checksums say."""
+        if "content-md5" not in request.headers and CRC64 not in request.headers:
+            return await receive_into(request, descriptor, offset)
+        staged, path = self._store.create_staged()
+        try:
+            os.unlink(path)  # noqa: PTH108
+            sums = await receive_into(request, staged, 0)
+            write(descriptor, [os.pread(staged, request.length, 0)], offset)
+        finally:
+            os.close(staged)
+        return sums
 
     def _share(self, request: Request) -> Volume:
         return self._store.volume(request.account.name, Kind.FILE, request.volume)
@@ -201,56 +273,25 @@ class Files:
             said = change(entry.said)
             if size is not None:
                 os.ftruncate(descriptor, size)
-            set_time(request, descriptor)  # what is said of a file is part of its version
-            entry = Entry(os.fstat(descriptor), said)
-            self._store.say(volume, request.path, entry.status, said)
+            # What is said of a file is part of its version.
+            otherwise = "preserve" if size is None else "now"
+            set_time(request, descriptor, entry.status, otherwise=otherwise)
+            entry = settled(request, descriptor, said)
+            self._store.say(volume, request.path, entry.status, entry.said)
         finally:
             os.close(descriptor)
-        return _written(200, entry)
+        return _written(200, volume, segments, entry)
 
 
-def smb_headers(request: Request) -> dict[str, str]:
-    """What a client asks of a file's attributes and times, as far as it is to be kept.
-
-    Raises:
-        StorageError: it asks for permissions of its own, which directories on disk have not.
-    """
-    for name in ("x-ms-file-permission", "x-ms-file-permission-key"):
-        value = request.headers.get(name)
-        if value is not None and value.lower() not in _AS_IT_IS and value != "0":
-            raise StorageError("UnsupportedHeader", f"{name}: {value}.")
-    kept = {}
-    attributes = request.headers.get("x-ms-file-attributes", "none")
-    if attributes.lower() not in ("none", "preserve"):
-        kept["x-ms-file-attributes"] = attributes
-    created = request.headers.get("x-ms-file-creation-time", "now")
-    if created.lower() not in ("now", "preserve"):
-        kept["x-ms-file-creation-time"] = precise_time(_nanoseconds(created))
-    return kept
+def _check_semantics(request: Request) -> None:
+    """Attributes and times are kept as they are asked for, which is `Restore`, or set by rule."""
+    text = request.headers.get("x-ms-file-property-semantics", "New")
+    if text.lower() not in ("new", "restore"):
+        raise StorageError("InvalidHeaderValue", f"x-ms-file-property-semantics is {text[:80]!r}.")
 
 
-def set_time(request: Request, descriptor: int) -> None:
-    """Set the modification time that a client asks for, else now.
-
-    `preserve` is now as well: ETags are made of modification times, and must change.
-    """
-    text = request.headers.get("x-ms-file-last-write-time", "now")
-    if text.lower() in ("now", "preserve"):
-        touch(descriptor)
-    else:
-        os.utime(descriptor, ns=(_nanoseconds(text),) * 2)
-
-
-def _nanoseconds(text: str) -> int:
-    try:
-        whole, _, fraction = text.rstrip("Z").partition(".")
-        seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
-        return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
-    except ValueError:
-        raise StorageError("InvalidHeaderValue", f"{text!r} is not a time.") from None
-
-
-def _said(request: Request, before: Properties) -> Properties:
+def _content(request: Request) -> dict[str, str]:
+    """The content headers that a request gives a file, by the name they are told with."""
     content = {
         kept: request.headers[name]
         for name, kept in _CONTENT_HEADERS.items()
@@ -258,40 +299,49 @@ def _said(request: Request, before: Properties) -> Properties:
     }
     if content.get("content-type") == _PLAIN:
         del content["content-type"]
-    earlier = {
-        name: value for name, value in before.headers.items() if name.startswith("x-ms-file-")
-    }
-    metadata = before.metadata if "comp" in request.query else request.metadata()
-    headers = {**earlier, **content, **smb_headers(request)}
-    return Properties(headers, metadata, request.headers.get("x-ms-content-md5"))
+    return content
 
 
 def _length(text: str | None) -> int:
     if text is None:
         raise StorageError("MissingRequiredHeader", "x-ms-content-length.")
-    if not (text.isascii() and text.isdigit()) or int(text) > _FILE_LIMIT:
-        raise StorageError("InvalidHeaderValue", f"x-ms-content-length is {text!r}.")
-    return int(text)
+    if (size := _number(text)) is None or size > _FILE_LIMIT:
+        raise StorageError("InvalidHeaderValue", f"x-ms-content-length is {text[:80]!r}.")
+    return size
+
+
+def _number(text: str) -> int | None:
+    """What some digits say; None of more digits than a length can have, and of anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def _range(request: Request) -> tuple[int, int]:
     """Offset and length of the range to write."""
     text = request.headers.get("x-ms-range") or request.headers.get("range") or ""
-    first, _, last = text.removeprefix("bytes=").partition("-")
-    if not (first.isdigit() and last.isdigit() and text.isascii() and int(first) <= int(last)):
-        raise StorageError("InvalidHeaderValue", f"x-ms-range is {text!r}.")
-    return int(first), int(last) - int(first) + 1
+    first, last = map(_number, text.removeprefix("bytes=").partition("-")[::2])
+    if first is None or last is None or first > last:
+        raise StorageError("InvalidHeaderValue", f"x-ms-range is {text[:80]!r}.")
+    return first, last - first + 1
 
 
-def _clear(descriptor: int, start: int, length: int) -> None:
-    if start + length == os.fstat(descriptor).st_size:
-        # The end of a file: a hole costs nothing.
-        os.ftruncate(descriptor, start)
-        os.ftruncate(descriptor, start + length)
-        return
-    zeros = bytes(min(length, 1 << 20))
-    for offset in range(start, start + length, len(zeros)):
-        write(descriptor, [zeros[: start + length - offset]], offset)
+def _offset(text: str) -> int:
+    offset = _number(text or "0")
+    if offset is None:
+        raise StorageError("OutOfRangeQueryParameterValue", f"marker is of {text[:80]!r}.")
+    return offset
+
+
+def _maximum(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (limit := _number(text)):
+        raise StorageError("OutOfRangeQueryParameterValue", f"maxresults is {text[:80]!r}.")
+    return limit
+
+
+def _page(descriptor: int, start: int, end: int, limit: int | None) -> list[tuple[int, int]]:
+    """The ranges of a page, and one more when there are more."""
+    return list(islice(ranges(descriptor, start, end), None if limit is None else limit + 1))
 
 
 def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:
@@ -303,11 +353,12 @@ def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:
         raise StorageError("ResourceTypeMismatch") from None
 
 
-def _written(status: int, entry: Entry, extra: Headers = ()) -> Response:
+def _written(
+    status: int, volume: Volume, segments: tuple[str, ...], entry: Entry, extra: Headers = ()
+) -> Response:
     headers = (
         ("etag", etag(entry.status)),
-        ("last-modified", http_date(int(entry.status.st_mtime))),
         ("x-ms-request-server-encrypted", "false"),
-        *described(entry),
+        *described(entry, parent_of(volume, segments)),
     )
     return Response(status, (*headers, *extra))

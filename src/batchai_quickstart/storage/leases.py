@@ -18,6 +18,7 @@ from batchai_quickstart.storage.protocol import (
     check_conditions,
     etag,
     http_date,
+    last_modified,
 )
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind, Volume
@@ -178,23 +179,37 @@ def lease_elements(store: Store, volume: Volume, path: str) -> str:
     )
 
 
-def guard(store: Store, request: Request, volume: Volume, *, writes: bool) -> None:
-    """Hold a request against the lease on what it is addressed to.
+def guard(
+    store: Store,
+    volume: Volume,
+    path: str,
+    headers: Mapping[str, str],
+    header: str,
+    *,
+    writes: bool,
+) -> None:
+    """Hold a request against the lease on something it uses.
 
     A write into something whose lease has ended ends the memory of that lease.
+
+    Arguments:
+        store: where the lease is.
+        volume: what is used, or what it is in.
+        path: of what is used; empty for the volume itself.
+        headers: of the request.
+        header: the one that names the lease id, `x-ms-lease-id` for most.
+        writes: whether the request needs the lease of something that is leased.
 
     Raises:
         StorageError: 412, for want of the right lease id.
     """
-    lease, now = lease_of(store, volume, request.path), time.time()
-    if lease is not None and volume.stat(volume.segments(request.path)) is None:
-        store.set_lease(volume, request.path, None)  # what was leased is gone: a job removed it
+    lease, now = lease_of(store, volume, path), time.time()
+    if lease is not None and volume.stat(volume.segments(path)) is None:
+        store.set_lease(volume, path, None)  # what was leased is gone: a job removed it
         lease = None
-    check_use(
-        lease, request.headers.get("x-ms-lease-id"), _subject(request), writes=writes, now=now
-    )
+    check_use(lease, headers.get(header), _subject(volume, path), writes=writes, now=now)
     if lease is not None and writes and lease.state(now) in ("expired", "broken"):
-        store.set_lease(volume, request.path, None)
+        store.set_lease(volume, path, None)
 
 
 class Leases:
@@ -230,7 +245,7 @@ class Leases:
             finally:
                 os.close(descriptor)
             check_conditions(request, status)
-            tag, modified = etag(status), status.st_mtime
+            tag, modified = etag(status), last_modified(request.kind, status)
         after, code, headers = change(
             lease_of(store, volume, path),
             request.headers,
@@ -243,11 +258,11 @@ class Leases:
         return Response(code, (*version, *headers))
 
 
-def _subject(request: Request) -> str:
-    """What a request is about, as the codes of lease errors have it."""
-    if request.path:
-        return "Blob" if request.kind is Kind.BLOB else "File"
-    return "Container" if request.kind is Kind.BLOB else "Share"
+def _subject(volume: Volume, path: str) -> str:
+    """What is leased, as the codes of lease errors have it."""
+    if path:
+        return "Blob" if volume.kind is Kind.BLOB else "File"
+    return "Container" if volume.kind is Kind.BLOB else "Share"
 
 
 _PROPOSED: Final = "x-ms-proposed-lease-id"

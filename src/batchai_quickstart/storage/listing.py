@@ -128,15 +128,25 @@ def _status(volume: Volume, entry: "os.DirEntry[str]", descriptor: int) -> os.st
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def children(volume: Volume, segments: tuple[str, ...]) -> Generator[Found, None, None]:
+def children(
+    volume: Volume, segments: tuple[str, ...], prefix: str = "", floor: str = ""
+) -> Generator[Found, None, None]:
     """Files and directories directly in a directory of a volume, empty ones included, by name.
+
+    Arguments:
+        volume: the volume.
+        segments: of the directory.
+        prefix: what names begin with.
+        floor: the first name wanted; names before it are not looked at.
 
     Raises:
         FileNotFoundError: there is no such directory.
         NotADirectoryError: it is a file.
     """
     with volume.directory(segments) as descriptor, os.scandir(descriptor) as entries:
-        for entry in sorted(entries, key=lambda each: each.name):
+        wanted = [each for each in entries if each.name >= floor and each.name.startswith(prefix)]
+        wanted.sort(key=lambda each: each.name)
+        for entry in wanted:
             if _is_dir(entry):
                 if not entry.is_symlink() or volume.holds(
                     os.path.realpath(f"{location(descriptor)}/{entry.name}")

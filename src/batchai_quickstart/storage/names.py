@@ -9,6 +9,8 @@ form is escaped itself, so each name has one form on disk and each form is of on
 import re
 from typing import Final
 
+from batchai_quickstart.errors import InvalidRequestError
+
 _EMPTY: Final = "%00"
 # The form, and escaped forms: %2500, %252500, ...
 _ALIKE: Final = re.compile("%(25)*00")
@@ -30,3 +32,18 @@ def from_disk(entry: str) -> str:
     if not _ALIKE.fullmatch(entry):
         return entry
     return "" if entry == _EMPTY else "%" + entry[3:]
+
+
+def without_trailing_dots(path: str) -> str:
+    """A path in a share as Azure takes it from clients that do not say to keep trailing dots.
+
+    Raises:
+        InvalidRequestError: a segment has nothing but dots.
+    """
+    segments = [segment.rstrip(".") for segment in path.split("/")]
+    if any(before and not after for before, after in zip(path.split("/"), segments, strict=True)):
+        raise InvalidRequestError(
+            f"The path {path!r} cannot be used: it has a segment of nothing but dots.",
+            code="InvalidResourceName",
+        )
+    return "/".join(segments)

@@ -16,8 +16,12 @@ from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.containers import Containers
 from batchai_quickstart.storage.directories import Directories
 from batchai_quickstart.storage.files import Files
+from batchai_quickstart.storage.handles import Handles
 from batchai_quickstart.storage.leases import Leases
-from batchai_quickstart.storage.protocol import Request, Response, StorageError, xml_response
+from batchai_quickstart.storage.permissions import Permissions
+from batchai_quickstart.storage.protocol import Request, Response, StorageError
+from batchai_quickstart.storage.renames import Renames
+from batchai_quickstart.storage.services import Services
 from batchai_quickstart.storage.shares import Shares
 from batchai_quickstart.storage.staging import Staging
 from batchai_quickstart.storage.store import Store
@@ -49,18 +53,11 @@ class Operation:
     from_url: "Operation | None" = None
 
 
-_SERVICE_READ = Right("s", "r")
-_ANY = Right("s", "rwl")
-
 REFUSED: Final[Mapping[Key, str]] = {
     **{
         (kind, "service", verb, comp): name
         for kind in Kind
-        for verb, comp, name in (
-            ("PUT", "properties", "Set Service Properties"),
-            ("GET", "stats", "Get Service Stats"),
-            ("POST", "userdelegationkey", "Get User Delegation Key"),
-        )
+        for verb, comp, name in (("POST", "userdelegationkey", "Get User Delegation Key"),)
     },
     **{
         (kind, "volume", verb, comp): name
@@ -69,9 +66,6 @@ REFUSED: Final[Mapping[Key, str]] = {
             ("PUT", "undelete", "Restore"),
             ("PUT", "rename", "Rename Container"),
             ("PUT", "snapshot", "Snapshot Share"),
-            ("GET", "stats", "Get Share Stats"),
-            ("GET", "filepermission", "Get Permission"),
-            ("PUT", "filepermission", "Create Permission"),
         )
     },
     **{
@@ -93,10 +87,6 @@ REFUSED: Final[Mapping[Key, str]] = {
             ("PUT", "immutabilitypolicies", "Set Blob Immutability Policy"),
             ("DELETE", "immutabilitypolicies", "Delete Blob Immutability Policy"),
             ("PUT", "legalhold", "Set Blob Legal Hold"),
-            ("GET", "rangelist", "List Ranges"),
-            ("GET", "listhandles", "List Handles"),
-            ("PUT", "forceclosehandles", "Force Close Handles"),
-            ("PUT", "rename", "Rename"),
         )
     },
     (Kind.FILE, "hardlink", "PUT", ""): "Create Hard Link",
@@ -127,20 +117,27 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             for verb in verbs.split():
                 rows[kind, subject, verb, comp] = operation
 
+    services = Services(store)
     for kind in Kind:
         add(
             kind,
             "service",
             {
                 ("GET", "properties"): Operation(
-                    "Get Service Properties", _SERVICE_READ, _service_properties
+                    "Get Service Properties", Right("s", "r"), services.properties
+                ),
+                ("PUT", "properties"): Operation(
+                    "Set Service Properties", Right("s", "w"), services.set_properties
                 ),
             },
         )
+    rows[Kind.BLOB, "service", "GET", "stats"] = Operation(
+        "Get Service Stats", Right("s", "r"), services.stats
+    )
     for kind, subjects in ((Kind.BLOB, ("service", "volume", "object")), (Kind.FILE, ("service",))):
         for subject in subjects:
             rows[kind, subject, "GET", "account"] = rows[kind, subject, "HEAD", "account"] = (
-                Operation("Get Account Information", _ANY, _account_information)
+                Operation("Get Account Information", Right("s", "rwl"), services.account)
             )
     search = TagSearch(store)
     for subject, right in (("service", Right("s", "f")), ("volume", Right("c", "f", "f"))):
@@ -232,6 +229,7 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             ("GET HEAD", "acl"): Operation("Get Share ACL", Right("c", ""), shares.acl),
             ("PUT", "acl"): Operation("Set Share ACL", Right("c", ""), shares.set_acl),
             ("DELETE", ""): Operation("Delete Share", delete, shares.delete),
+            ("GET", "stats"): Operation("Get Share Stats", read_volume, shares.stats),
         },
     )
     add(
@@ -264,12 +262,41 @@ def table(store: Store, changes: Changes) -> dict[Key, Operation]:
             ("GET HEAD", ""): Operation("Get File", read, files.get),
             ("GET HEAD", "metadata"): Operation("Get File Metadata", read, files.get),
             ("PUT", ""): Operation("Create File", put, files.create),
-            ("PUT", "range"): Operation("Put Range", write, files.put_range),
+            ("PUT", "range"): Operation("Put Range", write, files.put_range, sums),
+            ("GET", "rangelist"): Operation("List Ranges", read, files.list_ranges),
             ("PUT", "metadata"): Operation("Set File Metadata", write, files.set_metadata),
             ("PUT", "properties"): Operation("Set File Properties", write, files.set_properties),
             ("DELETE", ""): Operation("Delete File", erase, files.delete),
         },
     )
+    granted, handles = Permissions(store), Handles(store)
+    add(
+        Kind.FILE,
+        "volume",
+        {
+            ("PUT", "filepermission"): Operation("Create Permission", create, granted.create),
+            ("GET", "filepermission"): Operation("Get Permission", read_volume, granted.get),
+        },
+    )
+    for subject in ("object", "directory"):
+        add(
+            Kind.FILE,
+            subject,
+            {
+                ("GET", "listhandles"): Operation("List Handles", read, handles.list),
+                ("PUT", "forceclosehandles"): Operation(
+                    "Force Close Handles", write, handles.close
+                ),
+            },
+        )
+    renames = Renames(store)
+    for subject, name in (("object", "Rename File"), ("directory", "Rename Directory")):
+        rows[Kind.FILE, subject, "PUT", "rename"] = Operation(
+            name,
+            write,
+            renames.rename,
+            ("x-ms-source-lease-id", "x-ms-source-allow-trailing-dot"),
+        )
     return rows
 
 
@@ -300,21 +327,3 @@ def key_of(request: Request) -> Key:
     else:
         raise StorageError("MissingRequiredQueryParameter", "restype.")
     return request.kind, subject, request.method, comp
-
-
-async def _service_properties(request: Request) -> Response:
-    rules = "".join(
-        f"<{name}><Version>1.0</Version><Enabled>false</Enabled>"
-        "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy></" + name + ">"
-        for name in ("HourMetrics", "MinuteMetrics")
-    )
-    return xml_response(f"<StorageServiceProperties>{rules}<Cors /></StorageServiceProperties>")
-
-
-async def _account_information(request: Request) -> Response:
-    headers = (
-        ("x-ms-sku-name", "Standard_LRS"),
-        ("x-ms-account-kind", "StorageV2"),
-        ("x-ms-is-hns-enabled", "false"),
-    )
-    return Response(200, headers)

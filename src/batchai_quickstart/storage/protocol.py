@@ -37,9 +37,12 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "BlobNotFound": (404, "The specified blob does not exist."),
     "BlockCountExceedsLimit": (409, "The blob has as many blocks as it can have."),
     "ConditionNotMet": (412, "The condition specified by the conditional headers is not met."),
+    "CannotDeleteFileOrDirectory": (409, "The file or directory is read-only: it stays."),
     "ContainerAlreadyExists": (409, "The specified container already exists."),
     "ContainerNotFound": (404, "The specified container does not exist."),
     "DirectoryNotEmpty": (409, "The specified directory is not empty."),
+    "FileInvalidPermission": (400, "The specified file permission is not valid."),
+    "FileInvalidPermissionKey": (400, "The share has no file permission of that key."),
     "InsufficientAccountPermissions": (403, "Write operations are not allowed."),
     "InternalError": (500, "The server encountered an internal error."),
     "InvalidAuthenticationInfo": (401, "The authentication scheme is not supported."),
@@ -77,6 +80,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
         )
         for subject in ("Blob", "Container", "File", "Share")
     },
+    "CorsPreflightFailure": (403, "CORS is not enabled, or no rule allows this request."),
     "Crc64Mismatch": (400, "The CRC64 of the body is not the one the request names."),
     "Md5Mismatch": (400, "The MD5 of the body is not the one the request names."),
     "MaxBlobSizeConditionNotMet": (412, "The max blob size condition is not met."),
@@ -88,6 +92,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "OutOfRangeQueryParameterValue": (400, "A query parameter is outside the permitted range."),
     "ParentNotFound": (404, "The specified parent path does not exist."),
     "PublicAccessNotPermitted": (409, "Public access is not permitted on this account."),
+    "ReadOnlyAttribute": (409, "The specified resource is read-only and cannot be changed."),
     "RequestBodyTooLarge": (413, "The request body is too large."),
     "ResourceAlreadyExists": (409, "The specified resource already exists."),
     "ResourceNotFound": (404, "The specified resource does not exist."),
@@ -144,6 +149,7 @@ class Request:
         version: of the protocol, which the answer names again.
         port_kind: the service its port stands for, whose addresses name none; see `addresses`.
         spelling: names of headers as they were written, by lower-case name, where they differ.
+        secondary: whether it came to the account's second address.
     """
 
     method: str
@@ -165,6 +171,7 @@ class Request:
     version: str = VERSION
     port_kind: Kind | None = None
     spelling: Mapping[str, str] = field(default_factory=dict)
+    secondary: bool = False
 
     @property
     def length(self) -> int:
@@ -173,6 +180,13 @@ class Request:
         if not (text.isascii() and text.isdigit()):
             raise StorageError("InvalidHeaderValue", f"Content-Length is {text!r}.")
         return int(text)
+
+    def flag(self, name: str) -> bool:
+        """The value of a header that is `true` or `false`; false when it is not there."""
+        text = self.headers.get(name, "false").lower()
+        if text not in ("true", "false"):
+            raise StorageError("InvalidHeaderValue", f"{name} is {text[:80]!r}: true or false.")
+        return text == "true"
 
     def metadata(self) -> dict[str, str]:
         """The `x-ms-meta-*` headers, by the name that follows the prefix, capitals and all."""
@@ -245,6 +259,15 @@ def etag(status: os.stat_result) -> str:
     return f'"0x{(status.st_size << 64) | status.st_mtime_ns:X}"'
 
 
+def last_modified(kind: Kind, status: os.stat_result) -> int:
+    """When a file changed as its service has it, in seconds since the epoch.
+
+    To Files, what is said of a file is a part of it, and the time of its last write can be set at
+    will; so the time is the system's own time of change.
+    """
+    return int(status.st_mtime if kind is Kind.BLOB else status.st_ctime)
+
+
 def check_conditions(request: Request, status: os.stat_result | None) -> None:
     """Hold a request against its If-* headers.
 
@@ -263,7 +286,7 @@ def check_conditions(request: Request, status: os.stat_result | None) -> None:
     reading = request.method in ("GET", "HEAD")
     if none_match is not None and status is not None and _matches(none_match, status):
         if reading:
-            raise NotModifiedError(status)
+            raise NotModifiedError(request.kind, status)
         if none_match.strip() == "*":
             raise StorageError(
                 "BlobAlreadyExists" if request.kind is Kind.BLOB else "ResourceAlreadyExists"
@@ -273,21 +296,22 @@ def check_conditions(request: Request, status: os.stat_result | None) -> None:
         raise StorageError("ConditionNotMet")
     if status is None:
         return
-    modified = int(status.st_mtime)
+    modified = last_modified(request.kind, status)
     unmodified = headers.get("if-unmodified-since") if match is None else None
     if unmodified and modified > _seconds(unmodified):
         raise StorageError("ConditionNotMet")
     changed = headers.get("if-modified-since") if none_match is None else None
     if changed and modified <= _seconds(changed):
-        raise NotModifiedError(status) if reading else StorageError("ConditionNotMet")
+        raise NotModifiedError(request.kind, status) if reading else StorageError("ConditionNotMet")
 
 
 class NotModifiedError(Exception):
     """A conditional read of something that is still the same: 304."""
 
-    def __init__(self, status: os.stat_result) -> None:
+    def __init__(self, kind: Kind, status: os.stat_result) -> None:
         super().__init__("not modified")
-        self.headers = (("etag", etag(status)), ("last-modified", http_date(int(status.st_mtime))))
+        modified = http_date(last_modified(kind, status))
+        self.headers = (("etag", etag(status)), ("last-modified", modified))
 
 
 def _matches(tags: str, status: os.stat_result) -> bool:

@@ -8,6 +8,7 @@ from batchai_quickstart.storage import policies
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.download import Headers
 from batchai_quickstart.storage.leases import lease_elements, lease_headers
+from batchai_quickstart.storage.listing import walk
 from batchai_quickstart.storage.pages import listing_response, page_of
 from batchai_quickstart.storage.protocol import (
     Request,
@@ -39,6 +40,8 @@ class Shares:
     async def create(self, request: Request) -> Response:
         """Create Share."""
         name = request.volume
+        if request.headers.get("x-ms-enabled-protocols", "SMB").upper() != "SMB":
+            raise StorageError("UnsupportedHeader", "x-ms-enabled-protocols: there is no NFS.")
         if any(each.name == name for each in self._store.volumes(request.account.name, Kind.FILE)):
             raise StorageError("ShareAlreadyExists")
         volume = self._store.create_volume(
@@ -63,6 +66,17 @@ class Shares:
             *lease_headers(self._store, volume, ""),
         )
         return Response(200, headers)
+
+    async def stats(self, request: Request) -> Response:
+        """Get Share Stats: the bytes of all files, counted now."""
+        volume = self._share(request)
+
+        def count() -> int:
+            return sum(each.status.st_size for each in walk(volume) if each.status is not None)
+
+        used = await asyncio.to_thread(count)
+        answer = xml_response(f"<ShareStats><ShareUsageBytes>{used}</ShareUsageBytes></ShareStats>")
+        return Response(200, (*answer.headers, *self._tags(volume)), answer.body)
 
     async def set_properties(self, request: Request) -> Response:
         """Set Share Properties: the quota."""
@@ -131,6 +145,10 @@ def _quota(request: Request) -> int | None:
     text = request.headers.get("x-ms-share-quota")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _QUOTA_AT_MOST):
-        raise StorageError("InvalidHeaderValue", f"x-ms-share-quota is {text!r}.")
+    digits = text.isascii() and text.isdigit() and len(text) < 7
+    if not (digits and 1 <= int(text) <= _QUOTA_AT_MOST):
+        raise StorageError(
+            "InvalidHeaderValue",
+            f"x-ms-share-quota is {text[:80]!r}, not 1 to {_QUOTA_AT_MOST} GiB.",
+        )
     return int(text)

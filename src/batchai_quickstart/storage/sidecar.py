@@ -28,6 +28,14 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE TABLE IF NOT EXISTS leases (
     account TEXT, kind TEXT, volume TEXT, path BLOB, lease TEXT NOT NULL,
     PRIMARY KEY (account, kind, volume, path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS services (
+    account TEXT, kind TEXT, settings TEXT NOT NULL, PRIMARY KEY (account, kind)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS permissions (
+    account TEXT, kind TEXT, volume TEXT, key TEXT, text TEXT NOT NULL,
+    PRIMARY KEY (account, kind, volume, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS moves (
+    id INTEGER PRIMARY KEY, account TEXT, kind TEXT, volume TEXT,
+    source TEXT, target TEXT, inode INTEGER NOT NULL);
 """
 
 
@@ -48,6 +56,8 @@ class Properties:
         kind: `AppendBlob` for one; empty for every other file.
         tags: index tags of a blob.
         copy: what is told of the copy that made the content: answer headers by name.
+        changed: the system's time of change when a client named another one, and that one, in
+            nanoseconds since the epoch; empty when none did.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +67,7 @@ class Properties:
     kind: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     copy: Mapping[str, str] = field(default_factory=dict)
+    changed: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """The non-empty members as one JSON object."""
@@ -68,6 +79,7 @@ class Properties:
             "kind": self.kind,
             "tags": dict(self.tags),
             "copy": dict(self.copy),
+            "changed": self.changed,
         }
         return json.dumps({name: value for name, value in members.items() if value})
 
@@ -76,11 +88,12 @@ class Properties:
         """The inverse of `to_json`."""
         members: dict[str, Any] = json.loads(text)
         blocks = tuple((name, size) for name, size in members.get("blocks", ()))
-        return cls(**(members | {"blocks": blocks}))
+        changed = tuple(members.get("changed", ()))
+        return cls(**(members | {"blocks": blocks, "changed": changed}))
 
     def without_content(self) -> "Properties":
         """What stays true after the content changed."""
-        return replace(self, md5=None, blocks=(), copy={})
+        return replace(self, md5=None, blocks=(), copy={}, changed=())
 
 
 NOTHING = Properties()
@@ -134,9 +147,19 @@ class Sidecar:
         """Forget an account, its volumes and everything in them."""
         for key in [key for key in self._leases if key[0] == name]:
             del self._leases[key]
-        for table in ("leases", "entries", "volumes"):
+        for table in ("leases", "entries", "permissions", "moves", "volumes", "services"):
             self._run(f"DELETE FROM {table} WHERE account = ?", name)  # noqa: S608
         self._run("DELETE FROM accounts WHERE name = ?", name)
+
+    def services(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """(account, kind, settings) of every service for which something is set."""
+        rows = self._run("SELECT account, kind, settings FROM services")
+        return [(account, kind, json.loads(settings)) for account, kind, settings in rows]
+
+    def put_service(self, account: str, kind: str, settings: Mapping[str, Any]) -> None:
+        """Keep what is set for a service."""
+        row = (account, kind, json.dumps(dict(settings)))
+        self._run("REPLACE INTO services VALUES (?, ?, ?)", *row)
 
     def volumes(self) -> list[tuple[VolumeKey, dict[str, Any]]]:
         """Every volume with its facts."""
@@ -150,7 +173,7 @@ class Sidecar:
     def drop_volume(self, key: VolumeKey) -> None:
         """Forget a volume and everything in it."""
         self._leases.pop(key, None)
-        for table in ("leases", "entries"):
+        for table in ("leases", "entries", "permissions", "moves"):
             self._run(
                 f"DELETE FROM {table} WHERE account = ? AND kind = ? AND volume = ?",  # noqa: S608
                 *key,
@@ -205,6 +228,97 @@ class Sidecar:
             os.fsencode(path),
         )
         return _fitting(rows[0], status) if rows else NOTHING
+
+    def of(self, key: VolumeKey, found: Mapping[str, os.stat_result]) -> dict[str, Properties]:
+        """What was said about some files and directories of one directory, in one query.
+
+        Arguments:
+            key: the volume.
+            found: their statuses by path.
+        """
+        statuses = {os.fsencode(path): status for path, status in found.items()}
+        rows = self._run(
+            "SELECT path, inode, stamp, properties FROM entries"  # noqa: S608
+            " WHERE account = ? AND kind = ? AND volume = ?"
+            f" AND path IN ({','.join('?' * len(statuses))})",
+            *key,
+            *statuses,
+        )
+        return {os.fsdecode(path): _fitting(tuple(row), statuses[path]) for path, *row in rows}
+
+    # Permissions of a share: texts by key.
+
+    def permission(self, key: VolumeKey, name: str) -> str | None:
+        """The text of a key; None when there is none."""
+        rows = self._run(
+            "SELECT text FROM permissions"
+            " WHERE account = ? AND kind = ? AND volume = ? AND key = ?",
+            *key,
+            name,
+        )
+        return str(rows[0][0]) if rows else None
+
+    def put_permission(self, key: VolumeKey, name: str, text: str) -> None:
+        """Keep a text under its key."""
+        self._run("REPLACE INTO permissions VALUES (?, ?, ?, ?, ?)", *key, name, text)
+
+    # Moves, kept from before the rename on disk until the rows have followed.
+
+    def begin_move(self, key: VolumeKey, source: str, target: str, inode: int) -> int:
+        """Note that a file or directory is about to get another path; answers the note's id."""
+        row = (*key, os.fsencode(source), os.fsencode(target), inode)
+        statement = "INSERT INTO moves VALUES (NULL, ?, ?, ?, ?, ?, ?) RETURNING id"
+        return int(self._run(statement, *row)[0][0])
+
+    def moves(self) -> list[tuple[int, VolumeKey, str, str, int]]:
+        """The moves that were begun and not ended: id, volume, source, target, inode."""
+        return [
+            (note, (account, kind, volume), os.fsdecode(source), os.fsdecode(target), inode)
+            for note, account, kind, volume, source, target, inode in self._run(
+                "SELECT * FROM moves"
+            )
+        ]
+
+    def end_move(self, note: int, key: VolumeKey, source: str, target: str, *, moved: bool) -> None:
+        """Have what was said, and the leases, follow what moved and all below; drop the note.
+
+        Arguments:
+            note: its id.
+            key: the volume.
+            source: the path something had.
+            target: the path it has.
+            moved: whether it has; otherwise only the note goes.
+        """
+        with self._lock, self._db:  # which ends the transaction one way or the other
+            self._db.execute("BEGIN")
+            if moved:
+                for table in ("entries", "leases"):
+                    self._move_rows(table, key, os.fsencode(source), os.fsencode(target))
+            self._db.execute("DELETE FROM moves WHERE id = ?", (note,))
+        leases = self._leases.get(key, {})
+        if moved:
+            going = {
+                path: leases.pop(path)
+                for path in list(leases)
+                if path == source or path.startswith(f"{source}/")
+            }
+            for path in list(leases):
+                if path == target or path.startswith(f"{target}/"):
+                    del leases[path]
+            leases.update({target + path[len(source) :]: lease for path, lease in going.items()})
+
+    def _move_rows(self, table: str, key: VolumeKey, source: bytes, target: bytes) -> None:
+        # What is below a path lies between it with a slash and it with the byte after a slash.
+        here = (
+            "WHERE account = ? AND kind = ? AND volume = ? AND (path = ? OR path >= ? AND path < ?)"
+        )
+        there = (*key, target, target + b"/", target + b"0")
+        self._db.execute(f"DELETE FROM {table} {here}", there)  # noqa: S608
+        # `||` makes text of bytes, whatever they are, and the cast makes the same bytes of it.
+        self._db.execute(
+            f"UPDATE {table} SET path = CAST(? || substr(path, ?) AS BLOB) {here}",  # noqa: S608
+            (target, len(source) + 1, *key, source, source + b"/", source + b"0"),
+        )
 
     def tagged(
         self, account: str, volume: str, floor: tuple[str, str]

@@ -12,6 +12,7 @@ seconds, as with any program that writes files.
 """
 
 import base64
+import errno
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from batchai_quickstart.errors import InvalidRequestError, NotFoundError
+from batchai_quickstart.storage.settings import ServiceSettings
 from batchai_quickstart.storage.sidecar import Properties, Sidecar
 from batchai_quickstart.storage.volume import Kind, Volume
 
@@ -97,7 +99,12 @@ class Store:
         self._volumes: dict[tuple[str, str, str], VolumeFacts] = {
             key: VolumeFacts.from_json(facts) for key, facts in self.sidecar.volumes()
         }
+        self._settings = {
+            (account, kind): ServiceSettings.from_json(settings)
+            for account, kind, settings in self.sidecar.services()
+        }
         self._discard_unknown()
+        self._end_moves()
 
     def close(self) -> None:
         """Close the sidecar; the store is of no use afterwards."""
@@ -161,8 +168,21 @@ class Store:
         """Take an account away at once; its content waits at the path for removal."""
         self._accounts.pop(name, None)
         self._volumes = {key: facts for key, facts in self._volumes.items() if key[0] != name}
+        for kind in Kind:
+            self._settings.pop((name, str(kind)), None)
         self.sidecar.drop_account(name)
         return self._detach(self.root / "accounts" / name)
+
+    # Services.
+
+    def settings(self, account: str, kind: Kind) -> ServiceSettings:
+        """What is set for one of the services of an account."""
+        return self._settings.get((account, str(kind)), ServiceSettings())
+
+    def set_settings(self, account: str, kind: Kind, settings: ServiceSettings) -> None:
+        """Keep what is set for one of the services of an account."""
+        self.sidecar.put_service(account, str(kind), settings.to_json())
+        self._settings[account, str(kind)] = settings
 
     # Volumes.
 
@@ -270,6 +290,31 @@ class Store:
         self.set_lease(volume, path, None)
         self.sidecar.drop((volume.account, str(volume.kind), volume.name), path)
 
+    def move(self, volume: Volume, source: str, target: str, *, replace_file: bool) -> None:
+        """Give a file or directory another path; what was said of it and all below goes along.
+
+        A crash at any moment leaves all of it at the one path or at the other: see `Volume.move`
+        for the step on disk, and for what it raises.
+
+        Arguments:
+            volume: where both paths are.
+            source: the path it has.
+            target: the path it gets.
+            replace_file: a file at the new path is replaced.
+        """
+        key = (volume.account, str(volume.kind), volume.name)
+        old, new = volume.segments(source), volume.segments(target)
+        status = volume.stat(old)
+        if status is None:
+            raise FileNotFoundError(errno.ENOENT, "not a file or directory", source)
+        note = self.sidecar.begin_move(key, source, target, status.st_ino)
+        moved = False
+        try:
+            volume.move(old, new, replace_file=replace_file)
+            moved = source != target
+        finally:
+            self.sidecar.end_move(note, key, source, target, moved=moved)
+
     def lease(self, volume: Volume, path: str) -> dict[str, Any] | None:
         """The lease on something of a volume, or on the volume itself with an empty path."""
         return self.sidecar.lease((volume.account, str(volume.kind), volume.name), path)
@@ -287,6 +332,19 @@ class Store:
     ) -> dict[str, Properties]:
         """What clients said about the files of one page of a listing, given in order."""
         return self.sidecar.between((volume.account, str(volume.kind), volume.name), found)
+
+    def said_of(self, volume: Volume, found: Mapping[str, os.stat_result]) -> dict[str, Properties]:
+        """What clients said about some entries of one directory, whose statuses are given."""
+        return self.sidecar.of((volume.account, str(volume.kind), volume.name), found)
+
+    def permission(self, volume: Volume, key: str) -> str | None:
+        """The permission that a share keeps under a key; None when it keeps none."""
+        return self.sidecar.permission((volume.account, str(volume.kind), volume.name), key)
+
+    def keep_permission(self, volume: Volume, key: str, text: str) -> None:
+        """Keep a permission under its key."""
+        name = (volume.account, str(volume.kind), volume.name)
+        self.sidecar.put_permission(name, key, text)
 
     def tagged(
         self, account: str, volume: str, floor: tuple[str, str]
@@ -313,6 +371,14 @@ class Store:
     def _keep(self, key: tuple[str, str, str], facts: VolumeFacts) -> None:
         self.sidecar.put_volume(key, facts.to_json())
         self._volumes[key] = facts
+
+    def _end_moves(self) -> None:
+        """End what a crash left between a rename on disk and the rows about it."""
+        for note, (account, kind, name), source, target, inode in self.sidecar.moves():
+            volume = self._volume(account, Kind(kind), name)
+            there = volume.stat(volume.segments(target))
+            moved = there is not None and there.st_ino == inode
+            self.sidecar.end_move(note, (account, kind, name), source, target, moved=moved)
 
     def _discard_unknown(self) -> None:
         """Remove directories nothing is known of: their removal was cut off by a crash."""

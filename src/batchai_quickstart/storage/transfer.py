@@ -37,6 +37,9 @@ _PATIENCE: Final = 0.005
 _FREED_AT_ONCE: Final = 16 << 20
 """Bytes of a file whose last name or descriptor may go on the event loop."""
 
+_COARSEST: Final = 2_000_000_000
+"""Nanoseconds by which a file system may round times."""
+
 _VECTORS: Final = 1000
 """Pieces one call writes at most; systems have limits from 1024 up."""
 
@@ -237,6 +240,27 @@ def touch(descriptor: int) -> None:
     """
     now = time.time_ns()
     os.utime(descriptor, ns=(now, now))
+
+
+def renew(descriptor: int, before: os.stat_result, time_ns: int | None = None) -> None:
+    """Make a new version of a file that has a certain modification time.
+
+    Clients read and write times in units of 100 ns; what is below tells versions of one time
+    apart, as ETags and what is kept about a file do.
+
+    Arguments:
+        descriptor: of the file.
+        before: its status in the version that ends.
+        time_ns: nanoseconds since the epoch; None keeps the time it had.
+
+    Raises:
+        StorageError: the file system has no such time.
+    """
+    whole = (before.st_mtime_ns if time_ns is None else time_ns) // 100 * 100
+    version = (before.st_mtime_ns + 1) % 100
+    os.utime(descriptor, ns=(before.st_atime_ns, whole + version))
+    if time_ns is not None and abs(os.fstat(descriptor).st_mtime_ns - whole) > _COARSEST:
+        raise StorageError("OutOfRangeInput", "The file system cannot hold the last write time.")
 
 
 def hold(volume: Volume, segments: tuple[str, ...], status: os.stat_result | None) -> int | None:

@@ -17,7 +17,9 @@ AHEAD: Final = timedelta(days=366)
 _FORM = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def version_of(kind: Kind, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+def version_of(
+    kind: Kind, headers: Mapping[str, str], query: Mapping[str, str], default: str = ""
+) -> str:
     """The version to answer a request in.
 
     The header goes before the `api-version` of a shared access signature and that before its
@@ -28,6 +30,7 @@ def version_of(kind: Kind, headers: Mapping[str, str], query: Mapping[str, str])
         kind: the service that is asked.
         headers: of the request, by lower-case name.
         query: of the request, by lower-case name.
+        default: what is set for the service; empty for the latest.
 
     Raises:
         StorageError: the version is none, or the header is missing.
@@ -38,16 +41,17 @@ def version_of(kind: Kind, headers: Mapping[str, str], query: Mapping[str, str])
             raise StorageError("MissingRequiredHeader", "x-ms-version.")
         stated = query.get("api-version") or (query.get("sv") if "sig" in query else None)
         if stated is None:
-            return VERSION
-        if not _is_version(stated):
+            return default or VERSION
+        if not is_version(stated):
             raise StorageError("InvalidQueryParameterValue", f"The version {stated!r}.")
         return stated
-    if not _is_version(header):
+    if not is_version(header):
         raise StorageError("InvalidHeaderValue", f"x-ms-version is {header!r}.")
     return header
 
 
-def _is_version(text: str) -> bool:
+def is_version(text: str) -> bool:
+    """Whether a text names a version that is answered."""
     try:
         return _FORM.fullmatch(text) is not None and (
             OLDEST <= date.fromisoformat(text) <= date.today() + AHEAD

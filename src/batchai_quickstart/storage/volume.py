@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from batchai_quickstart.errors import ForbiddenError, InvalidRequestError
+from batchai_quickstart.storage.moves import move_exclusively, move_over_file
 from batchai_quickstart.storage.names import from_disk, to_disk
 
 NAME_LIMIT = 255
@@ -254,6 +255,30 @@ class Volume:
                 if not create_parents or not _remove_empty(parent, name):
                     raise
                 os.rename(prepared, name, dst_dir_fd=parent)
+
+    def move(self, source: tuple[str, ...], target: tuple[str, ...], *, replace_file: bool) -> None:
+        """Give a file, a link or a directory with all below another path, in one step.
+
+        Arguments:
+            source: its path.
+            target: the new path, whose parent must exist.
+            replace_file: a file at the new path is replaced; a directory never is.
+
+        Raises:
+            FileNotFoundError: one of the parents, or what is to be moved, is missing.
+            FileExistsError: something has the new path.
+            IsADirectoryError: a directory is where a file is to be replaced.
+            NotADirectoryError: a file is in the way.
+            OSError: EINVAL, a directory is to go below itself.
+        """
+        old, new = source[-1], target[-1]
+        with self.directory(source[:-1]) as above, self.directory(target[:-1]) as below:
+            if not replace_file:
+                move_exclusively(above, old, below, new)
+            elif stat.S_ISDIR(os.stat(old, dir_fd=above, follow_symlinks=False).st_mode):
+                move_over_file(above, old, below, new)
+            else:
+                os.rename(old, new, src_dir_fd=above, dst_dir_fd=below)
 
     def unlink(self, segments: tuple[str, ...]) -> None:
         """Remove a file or a link, never what a link points to."""

@@ -7,7 +7,6 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from batchai_quickstart.storage import Changes, Kind, Store
 from batchai_quickstart.storage.dispatch import Dispatch
@@ -32,7 +31,7 @@ def tables() -> dict[str, str]:
     """Every generated table by the name that stands in the page's markers around it."""
     with tempfile.TemporaryDirectory() as root:
         store = Store(Path(root))
-        operations = Dispatch(store, Changes())._operations
+        operations = Dispatch(store, Changes(), {})._operations
         store.close()
     return {
         "Blob": _operations(operations, Kind.BLOB),
@@ -59,8 +58,8 @@ def _operations(operations: dict[Key, Operation], kind: Kind) -> str:
     for (each, subject, method, comp), operation in operations.items():
         if each is not kind:
             continue
-        for one in _with_copies(operation):
-            request = f"`{method} {_path(kind, subject, comp)}`"
+        for headers, one in _with_copies(operation):
+            request = f"`{method} {_path(kind, subject, comp)}`{headers}"
             _, requests, is_done = found.setdefault(
                 one.name, (subjects.index(subject), [], one.handler is not None)
             )
@@ -75,14 +74,12 @@ def _operations(operations: dict[Key, Operation], kind: Kind) -> str:
     return "\n".join(["| operation | request | |", "|---|---|---|", *lines]) + "\n"
 
 
-def _with_copies(operation: Operation) -> Iterator[Operation]:
-    """An operation, and what it is with `x-ms-copy-source`."""
-    yield operation
-    also: Any = operation.from_url
-    if isinstance(also, tuple):
-        yield from (one for _, one in also)
-    elif also is not None:
-        yield also
+def _with_copies(operation: Operation) -> Iterator[tuple[str, Operation]]:
+    """An operation, and what it is with headers: these, and it."""
+    yield "", operation
+    for header, one in operation.from_url:
+        names = dict.fromkeys(("x-ms-copy-source", header))
+        yield " with " + " and ".join(f"`{name}`" for name in names), one
 
 
 def _path(kind: Kind, subject: str, comp: str) -> str:

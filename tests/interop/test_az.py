@@ -102,14 +102,14 @@ BLOB = (
     ("blob lease acquire -c bbb -b a.txt --lease-duration -1", WORKS),
     ("blob lease break -c bbb -b a.txt", WORKS),
     ("blob snapshot -c bbb -n a.txt", NOT_DONE),
-    ("blob set-tier -c bbb -n a.txt --tier Cool", NOT_DONE),
+    ("blob set-tier -c bbb -n a.txt --tier Cool", WORKS),
     ("blob undelete -c bbb -n a.txt", NOT_DONE),
     ("blob set-legal-hold -c bbb -n a.txt --legal-hold true", SILENT),
     ("blob immutability-policy delete -c bbb -n a.txt", SILENT),
     ("blob immutability-policy set -c bbb -n a.txt --expiry-time 2099-01-01T00:00Z", SILENT),
     (
-        "blob incremental-copy start --destination-container bbb --destination-blob i "
-        "--source-container bbb --source-blob a.txt --source-snapshot 2020-01-01T00:00:00.0000000Z",
+        "blob incremental-copy start --destination-container bbb --destination-blob i"
+        + " --source-container bbb --source-blob a.txt --source-snapshot 2020-01-01T00:00:00Z",
         NOT_DONE,
     ),
     ("blob incremental-copy cancel -c bbb -n a.txt --copy-id {id}", "NoPendingCopyOperation"),

@@ -16,7 +16,6 @@ import azure.storage.fileshare
 import azure.storage.fileshare.aio
 from azure.core.exceptions import HttpResponseError
 
-from batchai_quickstart.storage.operations import REFUSED, Key
 from batchai_quickstart.storage.volume import Kind
 from tests.storage.conftest import Service
 
@@ -60,16 +59,12 @@ class Row:
         shows: what its result must be; any true value.
         code: the wire's code it is refused with, or the name of the client's own exception; empty
             when it works.
-        lands: the call answers 501 as long as the service refuses this operation.
-        after: it looks at what this operation did, so it is left out for as long.
     """
 
     method: str
     call: Callable[[Any, "Scene"], object]
     shows: Callable[[Any], object] = lambda found: True
     code: str = ""
-    lands: Key | None = None
-    after: Key | None = None
 
     def __post_init__(self) -> None:
         name = self.method.partition(".")[2]
@@ -141,23 +136,20 @@ class Scene:
         """Make every call in order; what came out otherwise than the table says."""
         wrong = []
         for row in rows:
-            if row.after in REFUSED:
-                continue
-            expected = NOT_DONE if row.lands in REFUSED else row.code
             client = self.clients[row.method.partition(".")[0]]
             try:
                 result = await settled(row.call(client, self))
             except HttpResponseError as error:
                 found = getattr(error.response, "headers", {}).get("x-ms-error-code", str(error))
-                fine = found == expected
+                fine = found == row.code
             except Exception as error:  # a client's own
-                found, fine = repr(error), type(error).__name__ == expected
+                found, fine = repr(error), type(error).__name__ == row.code
             else:
                 found = repr(result)
-                fine = not expected and bool(row.shows(result))
+                fine = not row.code and bool(row.shows(result))
                 self._keep(result)
             if not fine:
-                wrong.append(f"{row.method}: expected {expected or 'what it shows'}, found {found}")
+                wrong.append(f"{row.method}: expected {row.code or 'what it shows'}, found {found}")
         for client in self.opened:
             await settled(client.close())
         return wrong

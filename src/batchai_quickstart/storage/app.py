@@ -14,7 +14,7 @@ from batchai_quickstart.storage.volume import Kind
 
 
 def storage_app(
-    store: Store, changes: Changes, *, ports: Mapping[int, Kind] | None = None
+    store: Store, changes: Changes, *, ports: Mapping[int, Kind | None] | None = None
 ) -> ASGIApp:
     """Blob and Files REST over a store's directories.
 
@@ -25,10 +25,11 @@ def storage_app(
         store: where everything is.
         changes: who waits for files; closed with the application's lifespan. A server that waits
             for open requests before it ends the lifespan must close it earlier.
-        ports: ports that stand for one service; addresses there are `/ACCOUNT/...`.
+        ports: ports the server listens on; where one stands for one service, addresses are
+            `/ACCOUNT/...`. Others are learned from the requests that come in there.
     """
     port_kinds = dict(ports or {})
-    dispatch = Dispatch(store, changes)
+    dispatch = Dispatch(store, changes, port_kinds)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -46,7 +47,7 @@ def storage_app(
             receive=incoming,
             client=(scope.get("client") or ("",))[0],
             scheme=scope.get("scheme", "http"),
-            port_kind=port_kinds.get((scope.get("server") or ("", 0))[1]),
+            port_kind=port_kinds.setdefault((scope.get("server") or ("", 0))[1], None),
             id=os.urandom(16).hex(),
             spelling=spelling,
         )

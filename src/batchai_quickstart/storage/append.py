@@ -7,6 +7,7 @@ reader or a job never sees a part of one that is refused or breaks off.
 import asyncio
 import os
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from batchai_quickstart.storage.checksum import Sums
@@ -22,13 +23,14 @@ from batchai_quickstart.storage.protocol import (
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
     PIECE,
+    Pour,
     announced_length,
     receive_into,
     touch,
 )
 from batchai_quickstart.storage.volume import Kind, Volume
 
-_BLOCK_LIMIT: Final = 100 << 20
+BLOCK_LIMIT: Final = 100 << 20
 _BLOCKS_AT_MOST: Final = 50_000
 COUNT: Final = "x-ms-blob-committed-block-count"
 SEALED: Final = "x-ms-blob-sealed"
@@ -47,27 +49,28 @@ class AppendBlobs:
 
     async def append(self, request: Request) -> Response:
         """Append Block."""
-        length = announced_length(request, _BLOCK_LIMIT)
+        length = announced_length(request, BLOCK_LIMIT)
+        return await self.add(request, length, partial(receive_into, request))
+
+    async def add(self, request: Request, length: int, pour: Pour) -> Response:
+        """Add a block to the end of the blob.
+
+        Arguments:
+            request: what names the blob and its conditions.
+            length: of the block, in bytes.
+            pour: writes its content into a file at an offset.
+        """
         if not length:
             raise StorageError("InvalidHeaderValue", "A block has at least one byte.")
         os.close(self._open(request)[0])
         block, prepared = self._store.create_staged()
         try:
             os.unlink(prepared)  # noqa: PTH108
-            sums = await receive_into(request, block, 0)
-            return await self.add(request, block, length, sums)
+            return await self._add(request, block, length, await pour(block, 0))
         finally:
             os.close(block)
 
-    async def add(self, request: Request, block: int, length: int, sums: Sums) -> Response:
-        """Add a received block to the end of the blob.
-
-        Arguments:
-            request: what names the blob and its conditions.
-            block: descriptor of a file that is the block.
-            length: its bytes.
-            sums: of the block's content.
-        """
+    async def _add(self, request: Request, block: int, length: int, sums: Sums) -> Response:
         async with self._turn:
             descriptor, volume = self._open(request)
             try:
@@ -141,7 +144,7 @@ class AppendBlobs:
         headers: dict[str, str],
     ) -> Entry:
         touch(descriptor)
-        said = replace(entry.said, headers={**entry.said.headers, **headers}, md5=None)
+        said = replace(entry.said, headers={**entry.said.headers, **headers}, md5=None, copy={})
         entry = Entry(os.fstat(descriptor), said)
         self._store.say(volume, request.path, entry.status, said)
         return entry

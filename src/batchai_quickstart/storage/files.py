@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -36,6 +37,7 @@ from batchai_quickstart.storage.smb import (
 )
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
+    Pour,
     announced_length,
     hold,
     receive_into,
@@ -77,7 +79,7 @@ class Files:
         def describe(entry: Entry) -> Headers:
             parent = parent_of(volume, volume.segments(request.path))
             own = (("x-ms-type", "File"), ("x-ms-server-encrypted", "false"))
-            return (*own, *described(entry, parent))
+            return (*own, *entry.said.copy.items(), *described(entry, parent))
 
         return await download(request, self._store, self._changes, volume, describe)
 
@@ -109,9 +111,7 @@ class Files:
                 if request.length:
                     check_conditions(request, volume.stat(segments))  # still
                 set_time(request, descriptor, os.fstat(descriptor))
-                _place(volume, prepared, segments)
-                entry = settled(request, descriptor, said)
-                self._store.say(volume, request.path, entry.status, entry.said)
+                entry = self.publish(request, volume, descriptor, prepared, said)
             except BaseException:
                 os.unlink(prepared)  # noqa: PTH108
                 raise
@@ -120,29 +120,45 @@ class Files:
         finally:
             if replaced is not None:
                 await release(replaced)
-        return _written(201, volume, segments, entry, sums.headers())
+        return written(201, volume, segments, entry, sums.headers())
 
     async def put_range(self, request: Request) -> Response:
         """Put Range: write bytes in place, or clear them.
 
         With a checksum the bytes are held against it before the first of them is written.
         """
-        volume = self._share(request)
-        sums = Sums()
-        segments = volume.segments(request.path)
         mode = request.headers.get("x-ms-write", "").lower()
         if mode not in ("update", "clear"):
             raise StorageError("InvalidHeaderValue", f"x-ms-write is {mode!r}.")
-        start, length = _range(request)
-        when = request.headers.get("x-ms-file-last-write-time", "now").lower()
-        if when not in ("now", "preserve"):
-            raise StorageError("InvalidHeaderValue", f"x-ms-file-last-write-time is {when!r}.")
+        start, length = target_range(request)
         if mode == "update":
             announced_length(request, _RANGE_LIMIT)
             if request.length != length:
                 raise StorageError("InvalidRange", "The body is not as long as the range.")
         elif request.length:
             raise StorageError("InvalidHeaderValue", "Content-Length of a clear is 0.")
+
+        async def cleared(descriptor: int, offset: int) -> Sums:
+            await asyncio.to_thread(clear, descriptor, offset, length)
+            return Sums()
+
+        pour = partial(self._receive, request) if mode == "update" else cleared
+        return await self.write(request, start, length, pour)
+
+    async def write(self, request: Request, start: int, length: int, pour: Pour) -> Response:
+        """Write into a file, in place.
+
+        Arguments:
+            request: what names the file and its conditions, and whether the time changes.
+            start: offset of the first byte.
+            length: bytes of the range.
+            pour: writes into a file at an offset.
+        """
+        volume = self._share(request)
+        segments = volume.segments(request.path)
+        when = request.headers.get("x-ms-file-last-write-time", "now").lower()
+        if when not in ("now", "preserve"):
+            raise StorageError("InvalidHeaderValue", f"x-ms-file-last-write-time is {when!r}.")
         descriptor = self._existing(request, volume, segments, os.O_RDWR)
         try:
             status = os.fstat(descriptor)
@@ -150,10 +166,7 @@ class Files:
             check_writable(self._store.said(volume, request.path, status))
             if start + length > status.st_size:
                 raise StorageError("InvalidRange", f"The file has {status.st_size} bytes.")
-            if mode == "update":
-                sums = await self._receive(request, descriptor, start)
-            else:
-                await asyncio.to_thread(clear, descriptor, start, length)
+            sums = await pour(descriptor, start)
             if when == "now":
                 touch(descriptor)
             else:
@@ -161,7 +174,16 @@ class Files:
             entry = opened(self._store, volume, request.path, descriptor)
         finally:
             os.close(descriptor)
-        return _written(201, volume, segments, entry, sums.headers())
+        return written(201, volume, segments, entry, sums.headers())
+
+    def publish(
+        self, request: Request, volume: Volume, descriptor: int, prepared: str, said: Properties
+    ) -> Entry:
+        """Give a finished file its name, and keep what is said of it."""
+        _place(volume, prepared, volume.segments(request.path))
+        entry = settled(request, descriptor, said)
+        self._store.say(volume, request.path, entry.status, entry.said)
+        return entry
 
     async def list_ranges(self, request: Request) -> Response:
         """List Ranges: the parts of a file that hold something."""
@@ -280,7 +302,7 @@ class Files:
             self._store.say(volume, request.path, entry.status, entry.said)
         finally:
             os.close(descriptor)
-        return _written(200, volume, segments, entry)
+        return written(200, volume, segments, entry)
 
 
 def _check_semantics(request: Request) -> None:
@@ -315,7 +337,7 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def _range(request: Request) -> tuple[int, int]:
+def target_range(request: Request) -> tuple[int, int]:
     """Offset and length of the range to write."""
     text = request.headers.get("x-ms-range") or request.headers.get("range") or ""
     first, last = map(_number, text.removeprefix("bytes=").partition("-")[::2])
@@ -353,9 +375,10 @@ def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:
         raise StorageError("ResourceTypeMismatch") from None
 
 
-def _written(
+def written(
     status: int, volume: Volume, segments: tuple[str, ...], entry: Entry, extra: Headers = ()
 ) -> Response:
+    """The answer to a request that made or changed a file, with `extra` headers."""
     headers = (
         ("etag", etag(entry.status)),
         ("x-ms-request-server-encrypted", "false"),

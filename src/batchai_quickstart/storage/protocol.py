@@ -36,6 +36,11 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "BlobIsSealed": (409, "The append blob is sealed: nothing can be added to it."),
     "BlobNotFound": (404, "The specified blob does not exist."),
     "BlockCountExceedsLimit": (409, "The blob has as many blocks as it can have."),
+    "BothUserTagsAndSourceTagsCopyPresentException": (
+        409,
+        "Tags are either given or taken from the source.",
+    ),
+    "CannotVerifyCopySource": (400, "The source of the copy cannot be read."),
     "ConditionNotMet": (412, "The condition specified by the conditional headers is not met."),
     "CannotDeleteFileOrDirectory": (409, "The file or directory is read-only: it stays."),
     "ContainerAlreadyExists": (409, "The specified container already exists."),
@@ -87,6 +92,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "MissingContentLengthHeader": (411, "The Content-Length header was not specified."),
     "MissingRequiredHeader": (400, "A header that is required was not specified."),
     "MissingRequiredQueryParameter": (400, "A query parameter that is required is missing."),
+    "NoPendingCopyOperation": (409, "There is currently no pending copy operation."),
     "NotImplemented": (501, "The operation is not implemented here."),
     "OutOfRangeInput": (400, "One of the request inputs is out of range."),
     "OutOfRangeQueryParameterValue": (400, "A query parameter is outside the permitted range."),
@@ -99,6 +105,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "ResourceTypeMismatch": (409, "A file is where a directory is needed, or the other way round."),
     "ShareAlreadyExists": (409, "The specified share already exists."),
     "ShareNotFound": (404, "The specified share does not exist."),
+    "SourceConditionNotMet": (412, "A condition on the source of the copy is not met."),
     "UnauthorizedBlobOverwrite": (403, "The signature does not allow overwriting a blob."),
     "UnsupportedHeader": (400, "A header of the request is not supported here."),
     "UnsupportedHttpVerb": (405, "The resource does not support the HTTP verb."),
@@ -114,13 +121,20 @@ class StorageError(Exception):
         code: a key of `ERRORS`.
         detail: what was found in this request; appended to the code's own message.
         headers: added to the answer.
+        status: of the answer, where it is not the one the code mostly has.
     """
 
     def __init__(
-        self, code: str, detail: str = "", *, headers: tuple[tuple[str, str], ...] = ()
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        status: int | None = None,
     ) -> None:
         self.code = code
-        self.status, text = ERRORS[code]
+        usual, text = ERRORS[code]
+        self.status = status or usual
         self.message = f"{text} {detail}".rstrip()
         self.headers = headers
         super().__init__(self.message)

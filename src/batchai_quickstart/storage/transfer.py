@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -22,7 +22,7 @@ from batchai_quickstart.storage.checksum import CRC64, Sum, Sums, check
 from batchai_quickstart.storage.protocol import Request, Response, Span, StorageError
 from batchai_quickstart.storage.volume import Volume
 
-_SMALL: Final = 64 << 10
+SMALL: Final = 64 << 10
 """Bytes read on the event loop even where nobody says whether they are in memory."""
 PIECE: Final = 1 << 20
 """Bytes written or read at a time."""
@@ -42,6 +42,10 @@ _COARSEST: Final = 2_000_000_000
 
 _VECTORS: Final = 1000
 """Pieces one call writes at most; systems have limits from 1024 up."""
+
+
+Pour = Callable[[int, int], Awaitable[Sums]]
+"""Writes content into the file of a descriptor, from an offset on; gives what it computed of it."""
 
 
 class ClientLeftError(Exception):
@@ -119,7 +123,7 @@ def announced_length(request: Request, limit: int) -> int:
 
 
 async def receive_into(
-    request: Request, descriptor: int, offset: int, *, md5: bool = False
+    request: Request, descriptor: int, offset: int, *, md5: bool = False, crc64: bool = False
 ) -> Sums:
     """Write a request's body into a file at an offset, checking length and checksums.
 
@@ -128,6 +132,7 @@ async def receive_into(
         descriptor: of the file.
         offset: of the first byte.
         md5: compute it though the request announces none.
+        crc64: the same.
 
     Returns:
         The checksums that were asked for.
@@ -137,7 +142,7 @@ async def receive_into(
         ClientLeftError: the connection broke.
     """
     headers = request.headers
-    counted = Sum(md5=md5 or "content-md5" in headers, crc64=CRC64 in headers)
+    counted = Sum(md5=md5 or "content-md5" in headers, crc64=crc64 or CRC64 in headers)
     end = offset + request.length
     pending: list[bytes] = []
     size = 0
@@ -174,6 +179,36 @@ def write(descriptor: int, pieces: Sequence[bytes], offset: int) -> None:
             offset += written
             written = os.pwrite(descriptor, rest, offset)
             rest = rest[written:]
+
+
+def copy(source: int, start: int, target: int, place: int, length: int) -> None:
+    """Copy bytes between files, in the kernel where it can, without moving them where it can.
+
+    May take long: the place for many bytes is a thread.
+
+    Arguments:
+        source: descriptor of the file to read.
+        start: of the first byte in it.
+        target: descriptor of the file to write.
+        place: of the first byte in it.
+        length: how many bytes.
+
+    Raises:
+        EOFError: the source ends before.
+    """
+    while length and hasattr(os, "copy_file_range"):
+        count = 0
+        with suppress(OSError):
+            count = os.copy_file_range(source, target, length, start, place)
+        if not count:
+            break
+        start, place, length = start + count, place + count, length - count
+    while length:
+        piece = os.pread(source, min(length, PIECE), start)
+        if not piece:
+            raise EOFError(f"the source ends {length} bytes early")
+        write(target, [piece], place)
+        start, place, length = start + len(piece), place + len(piece), length - len(piece)
 
 
 async def respond(send: Send, head: Sequence[tuple[bytes, bytes]], answer: Response) -> None:
@@ -229,7 +264,7 @@ def _at_once(descriptor: int, length: int, offset: int) -> bytes:
         # Where the system or the file system (tmpfs) cannot say: a small piece is mostly the end
         # of a log, just written and in memory, and a thread would cost more than the read.
         unknown = isinstance(error, AttributeError) or error.errno == errno.EOPNOTSUPP
-        return os.pread(descriptor, length, offset) if unknown and length <= _SMALL else b""
+        return os.pread(descriptor, length, offset) if unknown and length <= SMALL else b""
     return bytes(memoryview(buffer)[:count])
 
 

@@ -108,9 +108,8 @@ BLOB = (
     ("blob immutability-policy delete -c bbb -n a.txt", SILENT),
     ("blob immutability-policy set -c bbb -n a.txt --expiry-time 2099-01-01T00:00Z", SILENT),
     (
-        "blob incremental-copy start --destination-container bbb --destination-blob i"
-        + " --source-container bbb --source-blob a.txt --source-snapshot 2020-01-01T00:00:00Z",
-        NOT_DONE,
+        "blob incremental-copy start --destination-container b --destination-blob b --source-uri x",
+        ELSEWHERE,
     ),
     ("blob incremental-copy cancel -c bbb -n a.txt --copy-id {id}", "NoPendingCopyOperation"),
     ("blob restore --account-name mystorage --time-to-restore 2020-01-01T00:00Z", ELSEWHERE),

@@ -7,7 +7,7 @@ names, arguments and order; what differs is in their drivers.
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -18,7 +18,7 @@ from batchai_quickstart.client.download import fetch
 from batchai_quickstart.client.driver import Driver
 from batchai_quickstart.client.lanes import Job, Lanes
 from batchai_quickstart.client.localfiles import Tree
-from batchai_quickstart.client.sas import service_signature
+from batchai_quickstart.client.sas import end_of_link, service_signature
 from batchai_quickstart.client.sharefiles import is_unfinished
 from batchai_quickstart.client.stored import HOUR, StoredFile
 from batchai_quickstart.errors import (
@@ -322,23 +322,10 @@ def url(
         access.key,
         self.name,
         name,
-        expiry=_moment(expiry),
+        expiry=end_of_link(expiry),
         permissions=permissions or ("r" if name else "rl"),
     )
     return f"{self._driver.rest.url(self._driver.service, self.name, name)}?{signature}"
-
-
-def _moment(expiry: object) -> datetime:
-    """When a link ends."""
-    if isinstance(expiry, timedelta):
-        return datetime.now(UTC) + expiry
-    if isinstance(expiry, datetime) and expiry.tzinfo is not None:
-        return expiry
-    raise InvalidRequestError(
-        f"expiry={expiry!r} is neither a timedelta, such as timedelta(hours=1), nor a datetime "
-        "with a time zone, such as datetime(2030, 1, 1, tzinfo=UTC)",
-        code="InvalidQueryParameterValue",
-    )
 
 
 def _directory_instead(volume: Driver, name: str, error: NotFoundError) -> NotFoundError:

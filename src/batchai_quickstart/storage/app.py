@@ -38,7 +38,7 @@ def storage_app(
             return
         if scope["type"] != "http":
             raise ValueError(f"storage speaks HTTP, not {scope['type']}")
-        headers = _headers(scope)
+        headers, spelling = _headers(scope)
         incoming = Incoming(receive)
         arrival = Arrival(
             method=scope["method"],
@@ -50,6 +50,7 @@ def storage_app(
             scheme=scope.get("scheme", "http"),
             port_kind=port_kinds.setdefault((scope.get("server") or ("", 0))[1], None),
             id=os.urandom(16).hex(),
+            spelling=spelling,
         )
         try:
             answer = await dispatch.answer(arrival)
@@ -77,12 +78,17 @@ def _outgoing(send: Send) -> Send:
     return outgoing
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def _headers(scope: Scope) -> tuple[dict[str, str], dict[str, str]]:
+    """Headers by lower-case name, and names that were written otherwise."""
     found: dict[str, str] = {}
+    spelling: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
+        written, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
+        name = written.lower()
+        if name != written:
+            spelling[name] = written
         found[name] = f"{found[name]},{value}" if name in found else value
-    return found
+    return found, spelling
 
 
 async def _lifespan(receive: Receive, send: Send, changes: Changes) -> None:

@@ -1,6 +1,7 @@
 """A request as it was sent, alone or as a part of a batch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from starlette.types import Receive
 
@@ -26,6 +27,7 @@ class Arrival:
         scheme: http or https.
         port_kind: the service its port stands for, whose addresses name none; see `addresses`.
         id: `x-ms-request-id` of its answer.
+        spelling: names of headers as they were written, by lower-case name, where they differ.
     """
 
     method: str
@@ -37,6 +39,7 @@ class Arrival:
     scheme: str
     port_kind: Kind | None
     id: str
+    spelling: Mapping[str, str] = field(default_factory=dict)
 
 
 def addressed(store: Store, arrival: Arrival) -> Request:
@@ -76,4 +79,5 @@ def addressed(store: Store, arrival: Arrival) -> Request:
         version=version,
         port_kind=arrival.port_kind,
         secondary=to.secondary,
+        spelling=arrival.spelling,
     )

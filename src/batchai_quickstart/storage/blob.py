@@ -55,6 +55,12 @@ from batchai_quickstart.storage.volume import Kind, Volume
 
 BLOB_LIMIT: Final = 5000 << 20
 BLOCK_LIMIT: Final = 4000 << 20
+_OF_PAGE_BLOBS: Final = (
+    "x-ms-blob-content-length",
+    "x-ms-blob-sequence-number",
+    "x-ms-sequence-number-action",
+)
+"""Headers of Set Blob Properties that Azure answers with 409 for every other type of blob."""
 
 
 Fill = Callable[[int], Awaitable[tuple[Properties, Sums]]]
@@ -264,6 +270,9 @@ class Blobs:
 
     async def set_properties(self, request: Request) -> Response:
         """Set Blob Properties."""
+        for name in _OF_PAGE_BLOBS:
+            if name in request.headers:
+                raise StorageError("InvalidBlobType", f"{name} is for page blobs.")
         asked = said_by(request, default_type=PLAIN)
         return await self._say(
             request,

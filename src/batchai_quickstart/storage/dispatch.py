@@ -98,7 +98,7 @@ class Dispatch:
             request = addressed(self._store, arrival)
             answer = await self._answer(request)
         except NotModifiedError as same:
-            answer = Response(304, same.headers)
+            answer = Response(304, (*same.headers, ("x-ms-error-code", "ConditionNotMet")))
         except StorageError as error:
             answer = error_response(error, arrival.id)
         except ForeignServiceError as error:

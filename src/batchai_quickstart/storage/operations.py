@@ -78,44 +78,30 @@ _TAGS: Final = "x-ms-copy-source-tag-option"
 _PRIORITY: Final = "x-ms-rehydrate-priority"
 """Of what is brought back from the archive, where nothing is."""
 
+_REFUSED: Final = (
+    (Kind.BLOB, "service", "POST", "userdelegationkey", "Get User Delegation Key"),
+    (Kind.BLOB, "volume", "PUT", "undelete", "Restore Container"),
+    (Kind.BLOB, "volume", "PUT", "rename", "Rename Container"),
+    (Kind.BLOB, "object", "PUT", "page", "Put Page"),
+    (Kind.BLOB, "object", "GET", "pagelist", "Get Page Ranges"),
+    (Kind.BLOB, "object", "PUT", "incrementalcopy", "Incremental Copy Blob"),
+    (Kind.BLOB, "object", "PUT", "snapshot", "Snapshot Blob"),
+    (Kind.BLOB, "object", "POST", "query", "Query Blob Contents"),
+    (Kind.BLOB, "object", "PUT", "undelete", "Undelete Blob"),
+    (Kind.BLOB, "object", "PUT", "expiry", "Set Blob Expiry"),
+    (Kind.BLOB, "object", "PUT", "immutabilitypolicies", "Set Blob Immutability Policy"),
+    (Kind.BLOB, "object", "DELETE", "immutabilitypolicies", "Delete Blob Immutability Policy"),
+    (Kind.BLOB, "object", "PUT", "legalhold", "Set Blob Legal Hold"),
+    (Kind.FILE, "service", "POST", "userdelegationkey", "Get User Delegation Key"),
+    (Kind.FILE, "volume", "PUT", "undelete", "Restore Share"),
+    (Kind.FILE, "volume", "PUT", "snapshot", "Snapshot Share"),
+    (Kind.FILE, "hardlink", "PUT", "", "Create Hard Link"),
+    (Kind.FILE, "symboliclink", "PUT", "", "Create Symbolic Link"),
+    (Kind.FILE, "symboliclink", "GET", "", "Get Symbolic Link"),
+)
+
 REFUSED: Final[Mapping[Key, str]] = {
-    **{
-        (kind, "service", verb, comp): name
-        for kind in Kind
-        for verb, comp, name in (("POST", "userdelegationkey", "Get User Delegation Key"),)
-    },
-    **{
-        (kind, "volume", verb, comp): name
-        for kind in Kind
-        for verb, comp, name in (
-            ("PUT", "undelete", "Restore"),
-            ("PUT", "rename", "Rename Container"),
-            ("PUT", "snapshot", "Snapshot Share"),
-        )
-    },
-    **{
-        (kind, subject, verb, comp): name
-        for kind, subject in (
-            (Kind.BLOB, "object"),
-            (Kind.FILE, "object"),
-            (Kind.FILE, "directory"),
-        )
-        for verb, comp, name in (
-            ("PUT", "page", "Put Page"),
-            ("GET", "pagelist", "Get Page Ranges"),
-            ("PUT", "incrementalcopy", "Incremental Copy Blob"),
-            ("PUT", "snapshot", "Snapshot Blob"),
-            ("POST", "query", "Query Blob Contents"),
-            ("PUT", "undelete", "Undelete Blob"),
-            ("PUT", "expiry", "Set Blob Expiry"),
-            ("PUT", "immutabilitypolicies", "Set Blob Immutability Policy"),
-            ("DELETE", "immutabilitypolicies", "Delete Blob Immutability Policy"),
-            ("PUT", "legalhold", "Set Blob Legal Hold"),
-        )
-    },
-    (Kind.FILE, "hardlink", "PUT", ""): "Create Hard Link",
-    (Kind.FILE, "symboliclink", "PUT", ""): "Create Symbolic Link",
-    (Kind.FILE, "symboliclink", "GET", ""): "Get Symbolic Link",
+    (kind, subject, verb, comp): name for kind, subject, verb, comp, name in _REFUSED
 }
 """Operations that are known and not done here, by name."""
 
@@ -239,11 +225,14 @@ def table(store: Store, changes: Changes, sources: Sources) -> dict[Key, Operati
         Kind.BLOB,
         "object",
         {
-            ("GET HEAD", ""): Operation("Get Blob", read, blobs.get),
+            ("GET", ""): Operation("Get Blob", read, blobs.get),
+            ("HEAD", ""): Operation("Get Blob Properties", read, blobs.get),
             ("GET HEAD", "metadata"): Operation("Get Blob Metadata", read, blobs.get),
             ("PUT", ""): Operation("Put Blob", put, blobs.put, sums + said, copy_blob),
             ("PUT", "block"): Operation("Put Block", put, blobs.put_block, sums, copy_block),
-            ("PUT", "blocklist"): Operation("Put Block List", put, blobs.put_block_list, said),
+            ("PUT", "blocklist"): Operation(
+                "Put Block List", put, blobs.put_block_list, sums + said
+            ),
             ("PUT", "appendblock"): Operation(
                 "Append Block", append, appends.append, sums, append_url
             ),
@@ -309,7 +298,8 @@ def table(store: Store, changes: Changes, sources: Sources) -> dict[Key, Operati
         Kind.FILE,
         "object",
         {
-            ("GET HEAD", ""): Operation("Get File", read, files.get),
+            ("GET", ""): Operation("Get File", read, files.get),
+            ("HEAD", ""): Operation("Get File Properties", read, files.get),
             ("GET HEAD", "metadata"): Operation("Get File Metadata", read, files.get),
             ("PUT", ""): Operation("Create File", put, files.create, (), copy_file),
             ("PUT", "range"): Operation("Put Range", write, files.put_range, sums, range_url),

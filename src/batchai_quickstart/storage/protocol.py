@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
@@ -162,6 +162,7 @@ class Request:
         guard: raises while a lease forbids the request; asked whenever conditions are.
         version: of the protocol, which the answer names again.
         port_kind: the service its port stands for, whose addresses name none; see `addresses`.
+        spelling: names of headers as they were written, by lower-case name, where they differ.
         secondary: whether it came to the account's second address.
     """
 
@@ -183,6 +184,7 @@ class Request:
     guard: Callable[[], None] | None = None
     version: str = VERSION
     port_kind: Kind | None = None
+    spelling: Mapping[str, str] = field(default_factory=dict)
     secondary: bool = False
 
     @property
@@ -201,9 +203,9 @@ class Request:
         return text == "true"
 
     def metadata(self) -> dict[str, str]:
-        """The `x-ms-meta-*` headers, by the name that follows the prefix."""
+        """The `x-ms-meta-*` headers, by the name that follows the prefix, capitals and all."""
         found = {
-            name[10:]: value
+            self.spelling.get(name, name)[10:]: value
             for name, value in self.headers.items()
             if name.startswith("x-ms-meta-")
         }

@@ -17,6 +17,7 @@ from typing import Final
 
 from starlette.types import Message, Receive, Send
 
+from batchai_quickstart.spelling import Spelt
 from batchai_quickstart.storage.checksum import CRC64, Sum, Sums, check
 from batchai_quickstart.storage.protocol import Request, Response, Span, StorageError
 from batchai_quickstart.storage.volume import Volume
@@ -85,12 +86,19 @@ async def body(receive: Receive) -> AsyncIterator[bytes]:
 
 
 async def small_body(request: Request, limit: int) -> bytes:
-    """A request's body that is short by its nature, for example an XML document."""
+    """A request's body that is short by its nature, for example an XML document.
+
+    Raises:
+        StorageError: it is too long, or not the one its checksums are of.
+    """
     if request.length > limit:
         raise StorageError("RequestBodyTooLarge", f"At most {limit} bytes.")
     whole = b"".join([piece async for piece in body(request.receive)])
     if len(whole) > limit:
         raise StorageError("RequestBodyTooLarge", f"At most {limit} bytes.")
+    counted = Sum(md5="content-md5" in request.headers, crc64=CRC64 in request.headers)
+    counted.update(whole)
+    check(counted.sums(), request.headers)
     return whole
 
 
@@ -215,7 +223,7 @@ async def respond(send: Send, head: Sequence[tuple[bytes, bytes]], answer: Respo
     try:
         headers = [
             *head,
-            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers),
+            *((Spelt(name, "latin-1"), value.encode("latin-1")) for name, value in answer.headers),
         ]
         if not any(name == b"content-length" for name, _ in headers) and answer.status != 304:
             length = span.length if span else len(answer.body)  # type: ignore[arg-type]

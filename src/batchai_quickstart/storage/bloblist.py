@@ -1,6 +1,7 @@
 """The listing of a container's blobs."""
 
 import asyncio
+import os
 from contextlib import closing
 from typing import Final
 from xml.sax.saxutils import escape
@@ -28,8 +29,13 @@ _INCLUDED: Final = frozenset(
     {"metadata", "copy", "deleted", "deletedwithversions", "snapshots", "versions", "tags"}
     | {"legalhold", "immutabilitypolicy", "permissions", ""}
 )
-
-
+_OPTIONAL: Final = {
+    "content-encoding": "Content-Encoding",
+    "content-language": "Content-Language",
+    "content-disposition": "Content-Disposition",
+    "cache-control": "Cache-Control",
+    "x-ms-access-tier": "AccessTier",
+}
 _COPY: Final = {
     "x-ms-copy-id": "CopyId",
     "x-ms-copy-status": "CopyStatus",
@@ -55,22 +61,29 @@ class BlobListing:
         included = set(request.query.get("include", "").lower().split(","))
         if unknown := sorted(included - _INCLUDED):
             raise StorageError("NotImplemented", f"Listing with include={','.join(unknown)}.")
-        limit = page_size(request)
-        found, following = await asyncio.to_thread(_page, volume, request, limit)
+        # A page is some 100 ms of work: other requests go on meanwhile.
+        body, following = await asyncio.to_thread(self._blobs, volume, request, included)
+        return listing_response(request, body, following, f' ContainerName="{volume.name}"')
+
+    def _blobs(self, volume: Volume, request: Request, included: set[str]) -> tuple[str, str]:
+        """The `Blobs` of the asked page, and the marker of the next."""
+        found, following = _page(volume, request, page_size(request))
         said = self._store.said_of_page(
             volume, ((each.name, each.status) for each in found if each.status is not None)
         )
         items = [
-            _item(
-                each,
+            f"<BlobPrefix>{xml_name(each.name)}</BlobPrefix>"
+            if each.status is None
+            else _item(
+                each.name,
+                each.status,
                 said.get(each.name, NOTHING),
                 included,
                 lease_elements(self._store, volume, each.name),
             )
             for each in found
         ]
-        body = f"<Blobs>{''.join(items)}</Blobs>"
-        return listing_response(request, body, following, f' ContainerName="{volume.name}"')
+        return f"<Blobs>{''.join(items)}</Blobs>", following
 
 
 def _page(volume: Volume, request: Request, limit: int) -> tuple[list[Found], str]:
@@ -95,38 +108,28 @@ def _page(volume: Volume, request: Request, limit: int) -> tuple[list[Found], st
     return page, ""
 
 
-def _item(found: Found, said: Properties, included: set[str], leased: str) -> str:
-    if found.status is None:
-        return f"<BlobPrefix>{xml_name(found.name)}</BlobPrefix>"
-    date = http_date(int(found.status.st_mtime))
+def _item(
+    name: str, status: os.stat_result, said: Properties, included: set[str], leased: str
+) -> str:
+    date = http_date(int(status.st_mtime))
     headers = said.headers
-    optional = "".join(
-        f"<{tag}>{escape(value)}</{tag}>"
-        for tag, value in (
-            ("Content-Encoding", headers.get("content-encoding")),
-            ("Content-Language", headers.get("content-language")),
-            ("Content-MD5", said.md5),
-            ("Content-Disposition", headers.get("content-disposition")),
-            ("Cache-Control", headers.get("cache-control")),
-        )
-        if value
-    )
+    optional = f"<Content-MD5>{escape(said.md5)}</Content-MD5>" if said.md5 else ""
+    for header, value in headers.items():
+        if tag := _OPTIONAL.get(header):
+            optional += f"<{tag}>{escape(value)}</{tag}>"
     beside = xml_metadata(dict(said.metadata)) if "metadata" in included else ""
-    if "tags" in included and said.tags:
-        beside += tags.to_xml(said.tags)
     if said.tags:
         optional += f"<TagCount>{len(said.tags)}</TagCount>"
-    if tier := headers.get("x-ms-access-tier"):
-        optional += f"<AccessTier>{tier}</AccessTier>"
+        if "tags" in included:
+            beside += tags.to_xml(said.tags)
     if "copy" in included:
         optional += "".join(
             f"<{_COPY[name]}>{escape(value)}</{_COPY[name]}>" for name, value in said.copy.items()
         )
-    tag = etag(found.status).strip('"')
     return (
-        f"<Blob>{xml_name(found.name)}<Properties><Creation-Time>{date}</Creation-Time>"
-        f"<Last-Modified>{date}</Last-Modified><Etag>{tag}</Etag>"
-        f"<Content-Length>{found.status.st_size}</Content-Length>"
+        f"<Blob>{xml_name(name)}<Properties><Creation-Time>{date}</Creation-Time>"
+        f"<Last-Modified>{date}</Last-Modified><Etag>{etag(status)[1:-1]}</Etag>"
+        f"<Content-Length>{status.st_size}</Content-Length>"
         f"<Content-Type>{escape(headers.get('content-type', _PLAIN))}</Content-Type>{optional}"
         f"<BlobType>{said.kind or 'BlockBlob'}</BlobType>{leased}"
         "<ServerEncrypted>false</ServerEncrypted></Properties>"

@@ -166,6 +166,15 @@ def lease_of(store: Store, volume: Volume, path: str) -> Lease | None:
     return None if members is None else Lease(**members)
 
 
+def _elements(words: Mapping[str, str]) -> str:
+    return "".join(
+        f"<Lease{name.title()}>{word}</Lease{name.title()}>" for name, word in words.items()
+    )
+
+
+_FREE: Final = _elements(described(None, 0))
+
+
 def lease_headers(store: Store, volume: Volume, path: str) -> tuple[tuple[str, str], ...]:
     """The `x-ms-lease-*` headers of something, for its properties."""
     words = described(lease_of(store, volume, path), time.time())
@@ -174,10 +183,8 @@ def lease_headers(store: Store, volume: Volume, path: str) -> tuple[tuple[str, s
 
 def lease_elements(store: Store, volume: Volume, path: str) -> str:
     """The `Lease*` elements of something, for a listing."""
-    words = described(lease_of(store, volume, path), time.time())
-    return "".join(
-        f"<Lease{name.title()}>{word}</Lease{name.title()}>" for name, word in words.items()
-    )
+    lease = lease_of(store, volume, path)
+    return _FREE if lease is None else _elements(described(lease, time.time()))
 
 
 def guard(

@@ -7,10 +7,13 @@ and whole directories outside of the asked range are never opened.
 
 import os
 import stat
-from collections.abc import Generator
+from bisect import bisect_left
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import islice, takewhile
 
 from batchai_quickstart.errors import InvalidRequestError
+from batchai_quickstart.storage.scans import names_in, without_slash
 from batchai_quickstart.storage.volume import Volume
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -46,11 +49,12 @@ def walk(
         listed as one name, and not gone into, so that no loop of links has no end.
     """
     above = prefix.rpartition("/")[0]
+    base = f"{above}/" if above else ""
+    if floor > base and not floor.startswith(base):
+        return  # every name below is before the floor
     try:
-        segments = volume.segments(above)
-        with volume.directory(segments) as descriptor:
-            base = f"{above}/" if above else ""
-            yield from _walk(volume, descriptor, base, prefix, floor, nested)
+        with volume.directory(volume.segments(above)) as descriptor:
+            yield from _walk(volume, descriptor, base, prefix[len(base) :], floor, nested)
     except (FileNotFoundError, NotADirectoryError, InvalidRequestError):
         return  # no name begins like that
 
@@ -58,69 +62,59 @@ def walk(
 def _walk(
     volume: Volume, descriptor: int, base: str, prefix: str, floor: str, nested: bool
 ) -> Generator[Found, None, None]:
-    for key, is_directory, entry in _sorted(volume, descriptor, base):
-        # A directory is of interest while any name below it can be: `a/` sorts before the
-        # floor `a/b` that is in it.
-        if not key.startswith(prefix) and not prefix.startswith(key):
-            continue
-        if key < floor and not (is_directory and floor.startswith(key)):
-            continue
-        if not is_directory:
-            if (status := _status(volume, entry, descriptor)) is not None:
+    first = floor[len(base) :] if floor.startswith(base) else ""
+    for name in _from(names_in(volume, descriptor), prefix, first):
+        key = base + name
+        if not name.endswith("/"):
+            status = _status(volume, descriptor, name)
+            if status is not None and stat.S_ISREG(status.st_mode):
                 yield Found(key, status)
         elif nested:
-            yield from _below(volume, descriptor, entry.name, key, prefix, floor)
-        elif _holds_file(volume, descriptor, entry, key):
+            yield from _below(volume, descriptor, name, key, floor)
+        elif _holds_file(volume, descriptor, name, key):
             yield Found(key, None)
 
 
+def _from(names: list[str], prefix: str, first: str) -> Iterator[str]:
+    """The names of a directory that begin with a prefix and are not before the first one wanted."""
+    # `a/` sorts before `a/b`, and is where that is.
+    directory, slash, _ = first.partition("/")
+    begin = bisect_left(names, max(directory + slash, prefix))
+    return _while(prefix, islice(names, begin, None))
+
+
+def _while(prefix: str, names: Iterator[str]) -> Iterator[str]:
+    return takewhile(lambda name: name.startswith(prefix), names) if prefix else names
+
+
 def _below(
-    volume: Volume, descriptor: int, name: str, base: str, prefix: str, floor: str
+    volume: Volume, descriptor: int, name: str, base: str, floor: str
 ) -> Generator[Found, None, None]:
     try:
-        below = os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=descriptor)
+        below = os.open(volume.entry_of(name[:-1]), _FLAGS | os.O_NOFOLLOW, dir_fd=descriptor)
     except OSError:  # a link, or gone since the look
         return
     try:
-        yield from _walk(volume, below, base, prefix, floor, nested=True)
+        yield from _walk(volume, below, base, "", floor, nested=True)
     finally:
         os.close(below)
 
 
-def _holds_file(volume: Volume, descriptor: int, entry: "os.DirEntry[str]", key: str) -> bool:
-    if entry.is_symlink():
-        return _looked(volume, entry, descriptor) is not None
-    return next(_below(volume, descriptor, entry.name, key, "", ""), None) is not None
-
-
-def _sorted(
-    volume: Volume, descriptor: int, base: str
-) -> list[tuple[str, bool, "os.DirEntry[str]"]]:
-    with os.scandir(descriptor) as entries:
-        found = []
-        for entry in entries:
-            is_directory = _is_dir(entry)
-            key = base + volume.name_of(entry.name) + ("/" if is_directory else "")
-            found.append((key, is_directory, entry))
-    found.sort(key=lambda pair: pair[0])
-    return found
-
-
-def _is_dir(entry: "os.DirEntry[str]") -> bool:
+def _holds_file(volume: Volume, descriptor: int, name: str, key: str) -> bool:
+    if next(_below(volume, descriptor, name, key, ""), None) is not None:
+        return True
+    entry = volume.entry_of(name[:-1])
     try:
-        return entry.is_dir()
-    except OSError:  # a link that cannot be followed
+        is_link = stat.S_ISLNK(os.lstat(entry, dir_fd=descriptor).st_mode)
+    except OSError:  # gone since the directory was read
         return False
+    return is_link and _status(volume, descriptor, name[:-1]) is not None
 
 
-def _status(volume: Volume, entry: "os.DirEntry[str]", descriptor: int) -> os.stat_result | None:
-    status = _looked(volume, entry, descriptor)
-    return status if status is not None and stat.S_ISREG(status.st_mode) else None
-
-
-def _looked(volume: Volume, entry: "os.DirEntry[str]", descriptor: int) -> os.stat_result | None:
+def _status(volume: Volume, descriptor: int, name: str) -> os.stat_result | None:
+    """What is under a name of a directory, links followed inside of the volume."""
     try:
-        return volume.look(descriptor, entry.name)
+        return volume.look(descriptor, volume.entry_of(name))
     except OSError:  # gone since the directory was read
         return None
 
@@ -128,10 +122,10 @@ def _looked(volume: Volume, entry: "os.DirEntry[str]", descriptor: int) -> os.st
 def children(
     volume: Volume, segments: tuple[str, ...], prefix: str = "", floor: str = ""
 ) -> Generator[Found, None, None]:
-    """Files and directories directly in a directory of a volume, empty ones included, by name.
+    """Files and directories directly in a directory of a share, empty ones included, by name.
 
     Arguments:
-        volume: the volume.
+        volume: the share.
         segments: of the directory.
         prefix: what names begin with.
         floor: the first name wanted; names before it are not looked at.
@@ -140,12 +134,12 @@ def children(
         FileNotFoundError: there is no such directory.
         NotADirectoryError: it is a file.
     """
-    with volume.directory(segments) as descriptor, os.scandir(descriptor) as entries:
-        wanted = [each for each in entries if each.name >= floor and each.name.startswith(prefix)]
-        wanted.sort(key=lambda each: each.name)
-        for entry in wanted:
-            if _is_dir(entry):
-                if (status := _looked(volume, entry, descriptor)) is not None:
-                    yield Found(entry.name + "/", status)
-            elif (status := _status(volume, entry, descriptor)) is not None:
-                yield Found(entry.name, status)
+    with volume.directory(segments) as descriptor:
+        names = names_in(volume, descriptor)
+        begin = bisect_left(names, max(prefix, floor), key=without_slash)
+        for name in _while(prefix, islice(names, begin, None)):
+            status = _status(volume, descriptor, without_slash(name))
+            if status is not None:
+                usual = stat.S_ISDIR if name.endswith("/") else stat.S_ISREG
+                if usual(status.st_mode):
+                    yield Found(name, status)

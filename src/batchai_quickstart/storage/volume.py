@@ -132,6 +132,10 @@ class Volume:
         """The segment of a path that a name on disk stands for."""
         return from_disk(entry) if self.kind is Kind.BLOB else entry
 
+    def entry_of(self, segment: str) -> str:
+        """The name on disk of a segment of a path: the inverse of `name_of`."""
+        return to_disk(segment) if self.kind is Kind.BLOB else segment
+
     def resolve(self, relative: str) -> Path:
         """The real path of something in the volume, whether it exists yet or not.
 

@@ -7,6 +7,7 @@ values and compares in constant time. Both keys of an account sign.
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 from batchai_quickstart.storage import sas
@@ -95,13 +96,19 @@ def _shared_key(request: Request, header: str, now: float) -> None:
     raise StorageError("AuthenticationFailed", "The signature is not the one of either key.")
 
 
-def _check_date(date: str, now: float) -> None:
+@lru_cache(256)
+def _stated(date: str) -> float:
+    """Seconds since the epoch of a request's date, which all requests of a second share."""
     try:
-        stated = parsedate_to_datetime(date).timestamp()
+        return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):
         raise StorageError(
             "AuthenticationFailed", f"The request has no valid date: {date!r}."
         ) from None
+
+
+def _check_date(date: str, now: float) -> None:
+    stated = _stated(date)
     if abs(stated - now) > CLOCK_SKEW:
         raise StorageError(
             "AuthenticationFailed", f"Its date {date!r} is more than 15 minutes off."

@@ -110,6 +110,7 @@ class Store:
             (account, kind): ServiceSettings.from_json(settings)
             for account, kind, settings in self.sidecar.services()
         }
+        self._named: dict[tuple[str, Kind, str], Volume] = {}
         self._discard_unknown()
         self._end_moves()
         self._mend()
@@ -400,14 +401,19 @@ class Store:
 
     def create_staged(self) -> tuple[int, str]:
         """A new file in the staging area: descriptor and path."""
-        path = str(self.staged())
+        path = f"{self._staging}/{secrets.token_hex(12)}"
         # A volume is mounted with mode 0777 for its files, so scripts in it can be executed:
         # uploads keep that, less what the process's umask takes away.
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return os.open(path, flags, 0o777), path
 
     def _volume(self, account: str, kind: Kind, name: str) -> Volume:
-        return Volume(account, kind, name, self.root / "accounts" / account / kind / name)
+        # Every request asks a few times, and to put a path together costs more than a system call.
+        key = (account, kind, name)
+        if key not in self._named:
+            path = self.root / "accounts" / account / kind / name
+            self._named[key] = Volume(account, kind, name, path)
+        return self._named[key]
 
     def _sync(self, directory: Path) -> None:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -255,7 +255,7 @@ async def _send_span(send: Send, span: Span) -> None:
         await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 
-def _at_once(descriptor: int, length: int, offset: int) -> bytes:
+def _at_once(descriptor: int, length: int, offset: int) -> bytes | memoryview:
     """What can be had of a file without waiting for a disk; empty when one must be asked."""
     buffer = bytearray(length)
     try:
@@ -265,7 +265,7 @@ def _at_once(descriptor: int, length: int, offset: int) -> bytes:
         # of a log, just written and in memory, and a thread would cost more than the read.
         unknown = isinstance(error, AttributeError) or error.errno == errno.EOPNOTSUPP
         return os.pread(descriptor, length, offset) if unknown and length <= SMALL else b""
-    return bytes(memoryview(buffer)[:count])
+    return memoryview(buffer)[:count]
 
 
 def touch(descriptor: int) -> None:

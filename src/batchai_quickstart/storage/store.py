@@ -262,6 +262,7 @@ class Store:
         return self._detach(self._volume(account, kind, name).path)
 
     def _detach(self, path: Path) -> Path:
+        self._named.clear()  # what is gone is not to be remembered for ever
         away = self.staged()
         if path.exists():
             path.rename(away)

@@ -5,7 +5,7 @@ same run, else in the unit of the row. Rows without a target are there to compar
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -45,7 +45,8 @@ class Bench:
     """One measurement: its adapters take turns, `rounds` times.
 
     Arguments:
-        measure: name of the function in `measures`, or `cold`.
+        measure: name of the function in `measures`, or `cold`; `blob.NAME` and `file.NAME` for
+            one of `transfers`.
         options: its arguments, by adapter; "" for those not named.
         peers: adapters beside ours.
         rows: what is shown.
@@ -169,6 +170,90 @@ BENCHES: dict[str, tuple[Bench, ...]] = {
         ),
     ),
 }
+
+GB, OPS, NAMES = 1e9, "op/s", "names/s"
+
+
+def _beside(row: Row, **least: float | None) -> tuple[Row, ...]:
+    """A row for each peer, with what the ratio to it shall be at least; None: it is shown."""
+    return tuple(
+        replace(row, peer=peer, at_least=ratio, ratio=ratio is not None)
+        for peer, ratio in least.items()
+    )
+
+
+def _storage(kind: str, peers: tuple[str, ...]) -> tuple[Bench, ...]:
+    """The measurements of Blob or of Files; what is compared with Azurite is left out for Files."""
+    title = "Blob" if kind == "blob" else "Files"
+    sdk = ("SDK", "Ceiling by SDK")
+
+    def of(what: str, sample: str, unit: str, scale: float = ONE, ours: str = "ours") -> Row:
+        return Row(f"{title}: {what}", sample, unit, scale, ours=ours)
+
+    def cpu(sample: str, unit: str, scale: float) -> Row:
+        return Row("  CPU of the service", f"cpu_{sample}", unit, scale, "Ceiling")
+
+    large: list[Row] = []
+    for sample, what, azurite, ceiling in (
+        ("up1", "1 GB up", 2, 0.8),
+        ("down1", "1 GB down", None, 0.9),
+        ("up4", "1 GB up, 4 at once", 3, 0.7),
+        ("down4", "1 GB down, 4 at once", None, 0.9),
+    ):
+        row = of(what, sample, "MB/s", MBS)
+        large += [*_beside(row, Ceiling=ceiling, Azurite=azurite, Disk=None)]
+        large += [cpu(sample, "s/GB", GB)]
+        row = of(f"{what}, SDK", sample, "MB/s", MBS, ours="SDK")
+        large += [*_beside(row, **{"Ceiling by SDK": 0.7, "ours": None})]
+    memory = of("growth of the service", "growth", "MiB")
+    large += [
+        replace(memory, at_most=32, statistic=max, peer="Azurite" if "Azurite" in peers else ""),
+        replace(memory, at_most=32, statistic=max, ours="SDK", what=f"{memory.what}, SDK"),
+    ]
+    small: list[Row] = []
+    for sample, what, unit in (
+        ("up", "2,000 x 4 KB up", OPS),
+        ("down", "2,000 x 4 KB down", OPS),
+        ("names", "2,000 listed", NAMES),
+    ):
+        least = 0.8 if sample == "names" else 0.9
+        small += [*_beside(of(what, sample, unit), Ceiling=least, Azurite=None, Disk=None)]
+        small += [cpu(sample, "ms" if unit == OPS else "us", MS if unit == OPS else 1e6)]
+        row = of(f"{what}, SDK", sample, unit, ours="SDK")
+        small += [*_beside(row, **{"Ceiling by SDK": 0.5, "ours": None})]
+    count = {"count": 100_000}
+    facts = {"include": ["timestamps", "Etag", "Attributes", "PermissionKey"]}
+    many = of("100,000 listed", "names", NAMES)
+    listed = [
+        *_beside(many, Ceiling=0.8, Azurite=None, Disk=None),
+        cpu("names", "us", 1e6),
+        *_beside(replace(many, what=f"{many.what}, SDK", ours="SDK"), **{"Ceiling by SDK": 0.5}),
+    ]
+    benches = [
+        Bench(f"{kind}.big", {"": {"megabytes": 1000}}, (*peers, *sdk), tuple(large), optional=()),
+        Bench(f"{kind}.small", {"": {"count": 2000}}, (*peers, *sdk), tuple(small), optional=()),
+        Bench(
+            f"{kind}.names",
+            {"": count, "Azurite": {"count": 10_000}},
+            (*peers, *sdk),
+            tuple(listed),
+            rounds=2,
+            optional=(),
+        ),
+    ]
+    if kind == "file":
+        row = replace(many, what=f"{many.what} with all facts")
+        rows = (*_beside(row, Ceiling=0.8), cpu("names", "us", 1e6))
+        benches.append(
+            Bench("file.names", {"": count | facts}, ("Ceiling",), rows, rounds=2, optional=())
+        )
+    return tuple(benches)
+
+
+BENCHES["storage"] = (
+    *_storage("blob", ("Ceiling", "Azurite", "Disk")),
+    *_storage("file", ("Ceiling", "Disk")),
+)
 
 NET = "import, net"
 

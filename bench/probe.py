@@ -2,6 +2,7 @@
 
 Prints its samples as a line of JSON. OPTIONS is a JSON object. MEASURE `cold` is this process
 itself: from the time `begun` its parent took before starting it, to the first line of a job.
+MEASURE `blob.NAME` and `file.NAME` are those of storage.
 """
 
 import json
@@ -37,8 +38,15 @@ def _cold(name: str, begun: float) -> dict[str, list[float]]:
 
 def main() -> None:
     measure, name, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    kind, dot, transfer = measure.partition(".")
     if measure == "cold":
         samples = _cold(name, **options)
+    elif dot:
+        import stores
+        import transfers
+
+        with stores.adapter(kind, name) as adapter:
+            samples = getattr(transfers, transfer)(adapter, **options)
     else:
         import measures
 

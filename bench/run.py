@@ -9,11 +9,14 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +29,7 @@ from plan import BENCHES, IMPORT_ROWS, Bench
 HERE = Path(__file__).parent
 NAMES = ("import", *BENCHES)
 MODULES = {"Dask": "distributed", "Submitit": "submitit", "TorchX": "torchx", "Ray": "ray"}
+PROGRAMS = {"Azurite": "azurite-blob"}
 LIMIT = 300.0
 """Seconds one measurement may take."""
 
@@ -51,7 +55,7 @@ class Run:
     def bench(self, bench: Bench) -> list[tuple[str, ...]]:
         """Measure, and return the lines of the table."""
         found = defaultdict(list)
-        adapters = ["ours", *filter(_importable, (*bench.peers, *bench.optional))]
+        adapters = ["ours", *filter(_is_here, (*bench.peers, *bench.optional))]
         for turn in range(self._rounds or bench.rounds):
             for adapter in adapters:
                 _say(f"{bench.measure} {turn + 1}: {adapter}")
@@ -69,14 +73,18 @@ class Run:
         if measure == "cold":
             options = {"begun": time.monotonic()}
         command = [sys.executable, str(HERE / "probe.py"), measure, adapter, json.dumps(options)]
+        # A group of its own, which ends with it: no service is left behind, whatever happens.
+        probe = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+        )
         try:
-            result = subprocess.run(
-                command, capture_output=True, text=True, timeout=LIMIT, check=False
-            )
-            problem = result.stderr
+            said, problem = probe.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
-            result, problem = None, f"not done within {LIMIT:g} s"
-        for line in result.stdout.splitlines() if result else ():
+            said, problem = "", f"not done within {LIMIT:g} s"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(probe.pid, signal.SIGKILL)
+        for line in said.splitlines():
             if line.startswith("SAMPLES "):
                 return json.loads(line.removeprefix("SAMPLES "))
         self.errors += 1
@@ -86,7 +94,7 @@ class Run:
     def imports(self) -> list[tuple[str, ...]]:
         """Measure imports, and return the lines of the table."""
         seconds = defaultdict(list)
-        names = [name for name in imports.STATEMENTS if _importable(name)]
+        names = [name for name in imports.STATEMENTS if _is_here(name)]
         for turn in range(self._rounds or 3):
             for name in names:
                 _say(f"import {turn + 1}: {name}")
@@ -110,7 +118,9 @@ class Run:
         return [cells for cells in made if cells]
 
 
-def _importable(name: str) -> bool:
+def _is_here(name: str) -> bool:
+    if name in PROGRAMS:
+        return shutil.which(PROGRAMS[name]) is not None
     module = MODULES.get(name)
     return module is None or importlib.util.find_spec(module) is not None
 
@@ -138,11 +148,17 @@ def _cost_of_a_directory() -> float:
 
 def _circumstances() -> dict[str, object]:
     versions = {"python": platform.python_version(), "batchai-quickstart": "checkout"}
-    for name in ("batchai-quickstart", "distributed", "submitit", "torchx", "ray", "uvicorn"):
+    for name in (
+        *("batchai-quickstart", "distributed", "submitit", "torchx", "ray", "uvicorn", "uvloop"),
+        *("azure-storage-blob", "azure-storage-file-share"),
+    ):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
+    if _is_here("Azurite"):
+        said = subprocess.run(["azurite-blob", "--version"], capture_output=True, text=True)
+        versions["azurite"] = said.stdout.strip()
     return {
         "date": _now(),
         "system": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
@@ -164,13 +180,20 @@ def main() -> int:
     names = arguments.name or list(NAMES)
     if unknown := set(names) - set(NAMES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    # Byte code is kept, as users have it; a proxy or a service configured here is not used.
+    # Byte code is kept, as users have it; a service configured here is not used.
     for variable in ("PYTHONDONTWRITEBYTECODE", "BATCHAI_ENDPOINT", "BATCHAI_TOKEN"):
         os.environ.pop(variable, None)
-    if arguments.directory:
-        os.environ["TMPDIR"] = str(arguments.directory.resolve())
+    if "storage" in names and not _is_here("Azurite"):
+        print("Azurite is left out: no azurite-blob on PATH (`npm install azurite`)")
+    where = arguments.directory.resolve() if arguments.directory else None
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=where) as directory:
+        # One below which everything is, so that nothing stays behind whatever happens.
+        os.environ["TMPDIR"] = directory
         tempfile.tempdir = None
-    run = Run(arguments.out, arguments.rounds)
+        return _run(Run(arguments.out, arguments.rounds), names)
+
+
+def _run(run: Run, names: list[str]) -> int:
     circumstances = _circumstances()
     run.keep(measure="circumstances", **circumstances)
     rows = []

@@ -1,6 +1,7 @@
 """Everything one does with this project: `nox -s SESSION`; `nox -l` lists the sessions."""
 
 import os
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -115,6 +116,34 @@ def bench_training(session: nox.Session) -> None:
     if options[-1:] == ["--cntk"]:
         options.append(real_cntk(session))
     session.run("python", "bench/convnet.py", *options)
+
+
+@nox.session(default=False)
+def torture(session: nox.Session) -> None:
+    """Try storage for longer than `tests` does: kills, hostile requests, random operations."""
+    install(session, "test")
+    files = [f"tests/storage/test_{name}.py" for name in ("kills", "hostile", "machines")]
+    environment = {
+        "KILL_ROUNDS": "200",
+        "HOSTILE_REQUESTS": "200000",
+        "HOSTILE_SEED": str(random.randrange(1 << 30)),
+        "MACHINE_EXAMPLES": "500",
+    }
+    session.run("python", "-m", "pytest", "-s", *files, *session.posargs, env=environment)
+
+
+@nox.session(default=False)
+def azurite(session: nox.Session) -> None:
+    """Hold storage against Azurite, the same random operations on both."""
+    if shutil.which("npm") is None:
+        session.error("npm is not installed: Azurite comes from its registry; see nodejs.org")
+    install(session, "test")
+    tools = Path(session.virtualenv.location) / "azurite"
+    quiet = ("--no-audit", "--no-fund", "--loglevel=error")
+    session.run("npm", "install", *quiet, "--prefix", str(tools), "azurite", external=True)
+    path = os.environ["PATH"] + os.pathsep + str(tools / "node_modules" / ".bin")
+    environment = {"BATCHAI_AZURITE": "1", "PATH": path}
+    session.run("python", "-m", "pytest", "tests/azurite", *session.posargs, env=environment)
 
 
 @nox.session(default=False)

@@ -1,6 +1,7 @@
 """`kill -9` on storage in the midst of its work, again and again."""
 
 import hashlib
+import os
 import random
 import signal
 import threading
@@ -16,7 +17,7 @@ from azure.storage.fileshare import ShareServiceClient
 
 from tests.alone import Alone, storage_alone
 
-ROUNDS = 12
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "12"))
 SECONDS = (0.02, 0.4)
 """The shortest and the longest life of a process."""
 

@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient
+from azure.storage.fileshare import ShareServiceClient
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.alone import storage_alone
 from tests.storage.blobmachine import BlobMachine, Peer
+from tests.storage.filemachine import FileMachine
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 """How often to begin anew; by default a few times, the same every time."""
@@ -33,3 +35,11 @@ def test_blobs_are_what_a_dictionary_has(tmp_path: Path) -> None:
         service = BlobServiceClient.from_connection_string(text, retry_total=0)
         peers = [Peer("ours", service)]
         run_state_machine_as_test(partial(BlobMachine, peers), settings=CHOSEN)  # type: ignore[arg-type]
+
+
+def test_files_are_what_a_dictionary_has(tmp_path: Path) -> None:
+    """Files, ranges, lengths, metadata, directories, lists: same answers, same end."""
+    with storage_alone(tmp_path / "root") as running:
+        text = running.connection_string("mystorage")
+        service = ShareServiceClient.from_connection_string(text, retry_total=0)
+        run_state_machine_as_test(partial(FileMachine, service), settings=CHOSEN)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""What Azurite and this service have in common; see `nox -s azurite`."""

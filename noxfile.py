@@ -36,6 +36,18 @@ def install(session: nox.Session, *groups: str, torch: bool = False) -> None:
     session.install("--quiet", ".[plot]", *chosen, *training)
 
 
+def azurite_programs(session: nox.Session) -> str:
+    """Have Azurite at hand, where npm is, and return what PATH needs for it, separator and all."""
+    if shutil.which("azurite-blob") or not shutil.which("npm"):
+        return ""
+    tools = Path(session.virtualenv.location) / "azurite"
+    programs = tools / "node_modules" / ".bin"
+    if not programs.is_dir():
+        quiet = ("--no-audit", "--no-fund", "--loglevel=error")
+        session.run("npm", "install", *quiet, "--prefix", str(tools), "azurite", external=True)
+    return os.pathsep + str(programs)
+
+
 @nox.session
 def quickstart(session: nox.Session) -> None:
     """Run the main job: train the quickstart's network on MNIST through our SDK and service."""
@@ -80,12 +92,7 @@ def typing(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure us beside our peers in one run; see bench/README.md for the names."""
     install(session, "bench")
-    tools = Path(session.virtualenv.location) / "azurite"
-    programs = tools / "node_modules" / ".bin"
-    path = os.environ["PATH"] + os.pathsep + str(programs)
-    if shutil.which("npm") and not shutil.which("azurite-blob", path=path):
-        options = ("--no-audit", "--no-fund", "--loglevel=error", "azurite")
-        session.run("npm", "install", "--prefix", str(tools), *options, external=True)
+    path = os.environ["PATH"] + azurite_programs(session)
     session.run("python", "bench/run.py", *session.posargs, env={"PATH": path})
 
 
@@ -138,10 +145,7 @@ def azurite(session: nox.Session) -> None:
     if shutil.which("npm") is None:
         session.error("npm is not installed: Azurite comes from its registry; see nodejs.org")
     install(session, "test")
-    tools = Path(session.virtualenv.location) / "azurite"
-    quiet = ("--no-audit", "--no-fund", "--loglevel=error")
-    session.run("npm", "install", *quiet, "--prefix", str(tools), "azurite", external=True)
-    path = os.environ["PATH"] + os.pathsep + str(tools / "node_modules" / ".bin")
+    path = os.environ["PATH"] + azurite_programs(session)
     environment = {"BATCHAI_AZURITE": "1", "PATH": path}
     session.run("python", "-m", "pytest", "tests/azurite", *session.posargs, env=environment)
 
@@ -160,9 +164,6 @@ def interop(session: nox.Session) -> None:
         python = str(tools / "bin" / "python")
         session.run(python, "-m", "pip", "install", "-q", "azure-cli", external=True)
         path += os.pathsep + str(tools / "bin")
-    if shutil.which("azurite-blob") is None and shutil.which("npm") is not None:
-        tools = Path(session.virtualenv.location) / "npm"
-        session.run("npm", "install", "--silent", "--prefix", str(tools), "azurite", external=True)
-        path += os.pathsep + str(tools / "node_modules" / ".bin")
+    path += azurite_programs(session)
     environment = {"BATCHAI_INTEROP": "1", "PATH": path}
     session.run("python", "-m", "pytest", "tests/interop", *session.posargs, env=environment)

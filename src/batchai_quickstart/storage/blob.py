@@ -393,13 +393,14 @@ class Blobs:
     ) -> Entry:
         """Give a finished file its name, if the conditions still hold."""
 
-        def check() -> None:
+        def check() -> os.stat_result | None:
             self._store.volume(request.account.name, Kind.BLOB, request.volume)
-            check_conditions(request, _blob_status(volume, segments))
+            status = _blob_status(volume, segments)
+            check_conditions(request, status)
+            return status
 
-        check()
         touch(descriptor)
-        replaced = hold(volume, segments, _blob_status(volume, segments))
+        replaced = hold(volume, segments, check())
         try:
             status = await publish(
                 self._store,

@@ -111,7 +111,7 @@ class Ours:
 
     def fill(self, client: Client, count: int) -> None:
         from batchai_quickstart.storage import Kind, Store
-        from batchai_quickstart.storage.sidecar import Properties
+        from batchai_quickstart.storage.properties import Properties
 
         self.end()
         store = Store(self._root / "storage")

@@ -18,7 +18,7 @@ from azure.storage.fileshare import (
 )
 
 from batchai_quickstart.storage import Kind, Store
-from batchai_quickstart.storage.sidecar import Properties
+from batchai_quickstart.storage.properties import Properties
 from tests.storage.conftest import Service, code
 
 

@@ -12,7 +12,8 @@ from batchai_quickstart.serving import Server, bind, listen, origin
 from batchai_quickstart.serving import run as run_loop
 from batchai_quickstart.storage.app import storage_app
 from batchai_quickstart.storage.changes import Changes
-from batchai_quickstart.storage.store import Account, Store
+from batchai_quickstart.storage.facts import Account
+from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind
 
 DEVELOPMENT: Final = (

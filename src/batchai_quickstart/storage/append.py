@@ -14,6 +14,7 @@ from typing import Final
 from batchai_quickstart.storage.checksum import Sums
 from batchai_quickstart.storage.commit import amend, lengthen
 from batchai_quickstart.storage.download import Entry, not_found, opened
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -23,7 +24,6 @@ from batchai_quickstart.storage.protocol import (
     http_date,
     number,
 )
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
     PIECE,

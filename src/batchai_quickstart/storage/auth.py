@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from batchai_quickstart.storage import sas
+from batchai_quickstart.storage.facts import VolumeFacts
 from batchai_quickstart.storage.protocol import Request, StorageError
 from batchai_quickstart.storage.signing import signed_by
-from batchai_quickstart.storage.store import VolumeFacts
 
 CLOCK_SKEW: Final = 15 * 60
 """Seconds a signed request's date may lie in the past or future."""

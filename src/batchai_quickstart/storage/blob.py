@@ -31,6 +31,7 @@ from batchai_quickstart.storage.checksum import Sums
 from batchai_quickstart.storage.commit import amend, publish, remove
 from batchai_quickstart.storage.download import Entry, Headers, download, not_found, opened
 from batchai_quickstart.storage.listing import walk
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -39,7 +40,6 @@ from batchai_quickstart.storage.protocol import (
     etag,
     xml_response,
 )
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.staging import Block, Staging, Upload, assemble
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (

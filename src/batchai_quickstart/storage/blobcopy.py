@@ -15,8 +15,8 @@ from batchai_quickstart.storage.append import COUNT, SEALED, AppendBlobs
 from batchai_quickstart.storage.blob import BLOB_LIMIT, BLOCK_LIMIT, Blobs
 from batchai_quickstart.storage.blobproperties import PLAIN, content_headers, tier_of, written
 from batchai_quickstart.storage.checksum import Sums
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import Request, Response, StorageError
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.source import COPY_ANSWER, Source, Sources, abort
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import Pour

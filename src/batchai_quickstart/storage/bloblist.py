@@ -10,6 +10,7 @@ from batchai_quickstart.storage import tags
 from batchai_quickstart.storage.leases import lease_elements
 from batchai_quickstart.storage.listing import Found, walk
 from batchai_quickstart.storage.pages import floor, listing_response, marker, page_size
+from batchai_quickstart.storage.properties import NOTHING, Properties
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -19,7 +20,6 @@ from batchai_quickstart.storage.protocol import (
     xml_metadata,
     xml_name,
 )
-from batchai_quickstart.storage.sidecar import NOTHING, Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind, Volume
 

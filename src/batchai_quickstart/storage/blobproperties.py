@@ -4,8 +4,8 @@ from typing import Final
 
 from batchai_quickstart.storage import tags
 from batchai_quickstart.storage.download import Entry, Headers
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import Request, Response, StorageError, etag, http_date
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.staging import Block
 
 TIER: Final = "x-ms-access-tier"

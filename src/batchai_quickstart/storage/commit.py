@@ -11,8 +11,8 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 
+from batchai_quickstart.storage.properties import NOTHING, Properties, stamp_of, state
 from batchai_quickstart.storage.protocol import StorageError
-from batchai_quickstart.storage.sidecar import NOTHING, Properties, stamp_of, state
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import set_modified
 from batchai_quickstart.storage.volume import Volume

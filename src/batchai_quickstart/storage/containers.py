@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 from batchai_quickstart.storage import policies
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.download import Headers
+from batchai_quickstart.storage.facts import VolumeFacts
 from batchai_quickstart.storage.leases import lease_elements, lease_headers
 from batchai_quickstart.storage.pages import listing_response, page_of
 from batchai_quickstart.storage.protocol import (
@@ -17,7 +18,7 @@ from batchai_quickstart.storage.protocol import (
     xml_response,
 )
 from batchai_quickstart.storage.staging import Staging
-from batchai_quickstart.storage.store import Store, VolumeFacts
+from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import small_body
 from batchai_quickstart.storage.volume import Kind, Volume
 

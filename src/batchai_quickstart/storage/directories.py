@@ -11,6 +11,7 @@ from batchai_quickstart.storage.commit import names_on_disk
 from batchai_quickstart.storage.download import Entry
 from batchai_quickstart.storage.listing import Found, children
 from batchai_quickstart.storage.pages import floor, listing_response, page_of
+from batchai_quickstart.storage.properties import NOTHING, Properties
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -19,7 +20,6 @@ from batchai_quickstart.storage.protocol import (
     precise_time,
     xml_name,
 )
-from batchai_quickstart.storage.sidecar import NOTHING, Properties
 from batchai_quickstart.storage.smb import (
     ATTRIBUTES,
     CHANGED,

@@ -14,6 +14,7 @@ from typing import Final
 from batchai_quickstart.errors import ForbiddenError
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.leases import lease_headers
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -26,7 +27,6 @@ from batchai_quickstart.storage.protocol import (
     preferred_wait,
     requested_range,
 )
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import md5_of
 from batchai_quickstart.storage.volume import Kind, Volume

@@ -22,8 +22,8 @@ from urllib3.exceptions import HTTPError
 
 from batchai_quickstart.storage.append import COUNT
 from batchai_quickstart.storage.checksum import CRC64
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import VERSION, Request, StorageError, requested_range
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.source import Source, bare, refused
 from batchai_quickstart.storage.transfer import PIECE, receive_into
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from batchai_quickstart.storage.checksum import Sums
 from batchai_quickstart.storage.files import Files, target_range, written
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -16,7 +17,6 @@ from batchai_quickstart.storage.protocol import (
     check_conditions,
     precise_time,
 )
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.smb import (
     ATTRIBUTES,
     CHANGED,

@@ -16,6 +16,7 @@ from batchai_quickstart.storage.commit import amend, publish, range_on_disk, rem
 from batchai_quickstart.storage.download import Entry, Headers, download, opened
 from batchai_quickstart.storage.holes import clear, ranges
 from batchai_quickstart.storage.pages import floor, marker
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
@@ -28,7 +29,6 @@ from batchai_quickstart.storage.protocol import (
     requested_range,
     xml_response,
 )
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.smb import (
     asked,
     check_writable,

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 
 from starlette.types import Receive
 
-from batchai_quickstart.storage.store import Account
+from batchai_quickstart.storage.facts import Account
 from batchai_quickstart.storage.volume import Kind
 
 VERSION: Final = "2026-10-06"

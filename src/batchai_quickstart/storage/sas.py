@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from batchai_quickstart.storage.facts import Account
 from batchai_quickstart.storage.policies import Policy
 from batchai_quickstart.storage.protocol import Request, StorageError
 from batchai_quickstart.storage.signing import sign, signed_by
-from batchai_quickstart.storage.store import Account
 from batchai_quickstart.storage.volume import Kind
 
 _VERSION: Final = "2026-04-06"

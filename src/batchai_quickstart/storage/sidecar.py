@@ -15,9 +15,11 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
+
+from batchai_quickstart.storage.properties import NOTHING, Properties, State, stamp
+from batchai_quickstart.storage.unsettled import Unsettled, VolumeKey
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS accounts (
@@ -47,133 +49,6 @@ CREATE TABLE IF NOT EXISTS journal (
 """
 _IN_VOLUMES = ("journal", "leases", "entries", "permissions", "moves")
 _OF_PATH = "account = ? AND kind = ? AND volume = ? AND path = ?"
-
-
-def stamp(status: os.stat_result) -> str:
-    """Changes whenever the content of a file does: modification time and size."""
-    return stamp_of(status.st_mtime_ns, status.st_size)
-
-
-def stamp_of(mtime: int, size: int) -> str:
-    """The stamp of a file of that modification time, in nanoseconds, and size."""
-    return f"{mtime:x}-{size:x}"
-
-
-@dataclass(frozen=True, slots=True)
-class Properties:
-    """What a client said about a file.
-
-    Arguments:
-        headers: response headers to repeat, by lower-case name (`content-type`, ...).
-        metadata: the client's own names and values.
-        md5: base64 MD5 of the content, as the client declared it.
-        blocks: (block id, bytes) of the blocks the content was made of.
-        kind: `AppendBlob` for one; empty for every other file.
-        tags: index tags of a blob.
-        copy: what is told of the copy that made the content: answer headers by name.
-        changed: the system's time of change when a client named another one, and that one, in
-            nanoseconds since the epoch; empty when none did.
-    """
-
-    headers: Mapping[str, str] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    md5: str | None = None
-    blocks: tuple[tuple[str, int], ...] = ()
-    kind: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    copy: Mapping[str, str] = field(default_factory=dict)
-    changed: tuple[int, ...] = ()
-
-    def to_json(self) -> str:
-        """The non-empty members as one JSON object."""
-        members = {
-            "headers": dict(self.headers),
-            "metadata": dict(self.metadata),
-            "md5": self.md5,
-            "blocks": self.blocks,
-            "kind": self.kind,
-            "tags": dict(self.tags),
-            "copy": dict(self.copy),
-            "changed": self.changed,
-        }
-        return json.dumps({name: value for name, value in members.items() if value})
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The inverse of `to_json`."""
-        members: dict[str, Any] = json.loads(text)
-        blocks = tuple((name, size) for name, size in members.get("blocks", ()))
-        changed = tuple(members.get("changed", ()))
-        return cls(**(members | {"blocks": blocks, "changed": changed}))
-
-    def without_content(self) -> "Properties":
-        """What stays true after the content changed."""
-        return replace(self, md5=None, blocks=(), copy={}, changed=())
-
-
-NOTHING = Properties()
-"""The properties of a file nobody said anything about."""
-
-VolumeKey = tuple[str, str, str]
-"""Account, kind, name."""
-
-State = tuple[int, str]
-"""Inode and stamp of a file."""
-
-
-def state(status: os.stat_result) -> State:
-    """The state of the file of that status."""
-    return status.st_ino, stamp(status)
-
-
-@dataclass(frozen=True, slots=True)
-class Unsettled:
-    """A change of a file of which nobody noted that it is complete.
-
-    Arguments:
-        number: of the change.
-        key: the volume.
-        path: of the file in it.
-        after: what the file was to become; None when it was to go.
-        inode: of the row there was before; None when there was none.
-        stamp: of that row.
-        said: what it said.
-    """
-
-    number: int
-    key: VolumeKey
-    path: str
-    after: State | None
-    inode: int | None
-    stamp: str
-    said: Properties
-
-
-def verdict(
-    change: Unsettled, status: os.stat_result | None
-) -> Literal["done", "undone", "torn", "neither"]:
-    """What a file says about a change of it that a crash may have cut off.
-
-    Arguments:
-        change: the change.
-        status: of the file; None when there is none.
-
-    Returns:
-        `done` or `undone`: what is said now, or what was said before, is about this file. `torn`:
-        a part of a block was added to an append blob. `neither`: it is another file.
-    """
-    if status is None:
-        return "done" if change.after is None else "neither"
-    if change.inode == status.st_ino and change.stamp == stamp(status):
-        return "undone"
-    if change.after is None or change.after[0] != status.st_ino:
-        # An inode number alone is no proof: the next new file may get that of one that is gone.
-        return "neither"
-    if change.inode == status.st_ino and change.said.kind:
-        before, after = (_size(each) for each in (change.stamp, change.after[1]))
-        if before < status.st_size < after:
-            return "torn"
-    return "done"
 
 
 class Sidecar:
@@ -540,11 +415,6 @@ class Sidecar:
             for path, *row in rows
             if path in statuses
         }
-
-
-def _size(stamp: str) -> int:
-    """The size of the file of that stamp."""
-    return int(stamp.rpartition("-")[2], 16)
 
 
 def _fitting(row: tuple[Any, ...], status: os.stat_result) -> Properties:

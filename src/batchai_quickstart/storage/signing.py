@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 
-from batchai_quickstart.storage.store import Account
+from batchai_quickstart.storage.facts import Account
 
 
 def sign(key: str, text: str) -> str:

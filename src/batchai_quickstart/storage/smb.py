@@ -15,6 +15,7 @@ from typing import Final
 
 from batchai_quickstart.storage import permissions
 from batchai_quickstart.storage.download import Entry, Headers
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import (
     Request,
     StorageError,
@@ -22,7 +23,6 @@ from batchai_quickstart.storage.protocol import (
     last_modified,
     precise_time,
 )
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import next_time, set_modified
 from batchai_quickstart.storage.volume import Kind, Volume

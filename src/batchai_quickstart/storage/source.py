@@ -25,6 +25,7 @@ from batchai_quickstart.storage.arrival import Arrival, addressed
 from batchai_quickstart.storage.auth import Right, authorize
 from batchai_quickstart.storage.checksum import CRC64, Sum, Sums, check
 from batchai_quickstart.storage.download import not_found, opened, span
+from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import (
     NotModifiedError,
     Request,
@@ -34,7 +35,6 @@ from batchai_quickstart.storage.protocol import (
     http_date,
     requested_range,
 )
-from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.tagsearch import check_tags
 from batchai_quickstart.storage.transfer import PIECE, SMALL, copy, write

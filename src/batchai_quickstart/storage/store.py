@@ -23,62 +23,21 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batchai_quickstart.errors import InvalidRequestError, NotFoundError
+from batchai_quickstart.storage.facts import Account, VolumeFacts
+from batchai_quickstart.storage.mending import end_moves, mend
+from batchai_quickstart.storage.properties import Properties, State
 from batchai_quickstart.storage.settings import ServiceSettings
-from batchai_quickstart.storage.sidecar import Properties, Sidecar, State, verdict
+from batchai_quickstart.storage.sidecar import Sidecar
 from batchai_quickstart.storage.volume import Kind, Volume
 
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _VOLUME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*|\$(root|logs|web)")
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A storage account: its name and its two base64 keys, either of which signs."""
-
-    name: str
-    keys: tuple[str, str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeFacts:
-    """What is known of a volume beside its content.
-
-    Arguments:
-        created: seconds since the epoch.
-        modified: the same, of the last change of the volume's own properties.
-        metadata: the client's own names and values.
-        quota: GiB, of a share; announced, not enforced.
-        access: what everybody may read of a container: `container`, `blob` or nothing.
-        policies: stored access policies: id, start, expiry and permissions, as they were sent.
-    """
-
-    created: float
-    modified: float
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    quota: int = 5120
-    access: str = ""
-    policies: tuple[tuple[str, str, str, str], ...] = ()
-
-    @property
-    def etag(self) -> str:
-        """The entity tag of the volume's properties, in double quotes."""
-        return f'"0x{int(self.modified * 1e9):X}"'
-
-    def to_json(self) -> dict[str, Any]:
-        """The members by name."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, members: Mapping[str, Any]) -> "VolumeFacts":
-        """The inverse of `to_json`."""
-        policies = tuple(tuple(policy) for policy in members.get("policies", ()))
-        return cls(**{**members, "policies": policies})
 
 
 class Store:
@@ -112,8 +71,8 @@ class Store:
         }
         self._named: dict[tuple[str, Kind, str], Volume] = {}
         self._discard_unknown()
-        self._end_moves()
-        self._mend()
+        end_moves(self.sidecar, self._volume)
+        mend(self.sidecar, self._volume)
 
     def close(self) -> None:
         """Close the sidecar; the store is of no use afterwards."""
@@ -426,44 +385,6 @@ class Store:
     def _keep(self, key: tuple[str, str, str], facts: VolumeFacts) -> None:
         self.sidecar.put_volume(key, facts.to_json())
         self._volumes[key] = facts
-
-    def _end_moves(self) -> None:
-        """End what a crash left between a rename on disk and the rows about it."""
-        for note, (account, kind, name), source, target, inode in self.sidecar.moves():
-            volume = self._volume(account, Kind(kind), name)
-            there = volume.stat(volume.segments(target))
-            moved = there is not None and there.st_ino == inode
-            self.sidecar.end_move(note, (account, kind, name), source, target, moved=moved)
-
-    def _mend(self) -> None:
-        """Have what is said about files that were changing at a crash agree with the files."""
-        decided = set()
-        for change in self.sidecar.unsettled():
-            account, kind, name = change.key
-            volume, file = self._volume(account, Kind(kind), name), (*change.key, change.path)
-            segments = volume.segments(change.path)
-            found = "done" if file in decided else verdict(change, volume.stat(segments))
-            if found != "neither":
-                decided.add(file)
-            if found == "torn":
-                self._cut(volume, segments, change.stamp)
-            if found == "neither":
-                self.sidecar.drop(change.key, change.path)
-            if found in ("undone", "torn"):
-                self.sidecar.undo(change.number)
-            else:
-                self.sidecar.settle(change.number, at_once=True)
-
-    def _cut(self, volume: Volume, segments: tuple[str, ...], stamp: str) -> None:
-        """Take the part of a block away that a crash left at the end of an append blob."""
-        mtime, size = (int(digits, 16) for digits in stamp.rsplit("-", 1))
-        with suppress(FileNotFoundError):
-            descriptor = volume.open(segments, os.O_RDWR)
-            try:
-                os.ftruncate(descriptor, size)
-                os.utime(descriptor, ns=(mtime, mtime))
-            finally:
-                os.close(descriptor)
 
     def _discard_unknown(self) -> None:
         """Remove directories nothing is known of: their removal was cut off by a crash."""

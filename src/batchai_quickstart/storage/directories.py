@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 from batchai_quickstart.storage import permissions
 from batchai_quickstart.storage.commit import names_on_disk
 from batchai_quickstart.storage.download import Entry
-from batchai_quickstart.storage.listing import Found, children
+from batchai_quickstart.storage.listing import children
 from batchai_quickstart.storage.pages import floor, listing_response, page_of
 from batchai_quickstart.storage.properties import NOTHING, Properties
 from batchai_quickstart.storage.protocol import (
@@ -130,29 +130,29 @@ class Directories:
         prefix, first = request.query.get("prefix", ""), floor(request)
         base = f"{request.path}/" if request.path else ""
 
-        def read() -> tuple[list[Found], str, dict[str, Properties], int]:
+        def read() -> tuple[str, str]:
             found = children(volume, segments, prefix, first)
             page, following = page_of(found, request, lambda each: each.name.rstrip("/"))
             statuses = {base + each.name.rstrip("/"): each.status for each in page if each.status}
             said = self._store.said_of(volume, statuses) if included - {"etag"} else {}
+            items = []
+            for each in page:
+                name = base + each.name.rstrip("/")
+                entry = Entry(each.status, said.get(name, NOTHING)) if each.status else None
+                items.append(_item(each.name, entry, included, identified=identified))
             with volume.directory(segments) as descriptor:
-                return page, following, said, os.fstat(descriptor).st_ino
+                number = os.fstat(descriptor).st_ino
+            identity = f"<DirectoryId>{number}</DirectoryId>" if identified else ""
+            return f"{identity}<Entries>{''.join(items)}</Entries>", following
 
         try:
-            page, following, said, number = await asyncio.to_thread(read)
+            entries, following = await asyncio.to_thread(read)
         except (FileNotFoundError, NotADirectoryError):
             raise StorageError("ResourceNotFound") from None
-        items = []
-        for each in page:
-            name = each.name.rstrip("/")
-            entry = Entry(each.status, said.get(base + name, NOTHING)) if each.status else None
-            items.append(_item(each.name, entry, included, identified=identified))
         # Names that a job made need not be text.
         encoded = quote_from_bytes(os.fsencode(request.path))
         where = quoteattr(request.path if request.path.isprintable() else encoded)
         attributes = f" ShareName={quoteattr(volume.name)} DirectoryPath={where}"
-        identity = f"<DirectoryId>{number}</DirectoryId>" if identified else ""
-        entries = f"{identity}<Entries>{''.join(items)}</Entries>"
         return listing_response(request, entries, following, attributes)
 
     # What they share.
@@ -198,7 +198,7 @@ def _item(name: str, entry: Entry | None, included: set[str], *, identified: boo
     tag = "Directory" if name.endswith("/") else "File"
     facts = identity = more = ""
     if entry is not None:
-        told = dict(described(entry, parent=0))
+        told = dict(described(entry, parent=0)) if identified else {}
         if identified:
             identity = f"<FileId>{told['x-ms-file-id']}</FileId>"
         if tag == "File":

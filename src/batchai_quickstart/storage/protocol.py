@@ -274,8 +274,12 @@ _FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799
 def precise_time(nanoseconds: int) -> str:
     """A time as Azure Files writes it: seven digits of a second, UTC."""
     seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{moment}.{fraction // 100:07d}Z"
+    return f"{_second(seconds)}.{fraction // 100:07d}Z"
+
+
+@lru_cache(4096)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def etag(status: os.stat_result) -> str:

@@ -4,10 +4,18 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import (
+    AccountSasPermissions,
+    BlobServiceClient,
+    ResourceTypes,
+    generate_account_sas,
+)
 from azure.storage.fileshare import ShareServiceClient
 
 from tests.alone import COMMAND, Alone, storage_alone
@@ -107,6 +115,26 @@ def test_use_development_storage_needs_no_settings(tmp_path: Path) -> None:
     ):
         blobs.create_container("data").upload_blob("x", b"1")
         assert blobs.get_blob_client("data", "x").download_blob().readall() == b"1"
+
+
+def test_a_client_cannot_say_that_it_is_elsewhere(tmp_path: Path) -> None:
+    """A signature for another address is not good here, whatever a forwarding header claims."""
+    with storage_alone(tmp_path, "--account", f"first:{KEY}") as running:
+        signature = generate_account_sas(
+            "first",
+            KEY,
+            ResourceTypes(service=True),
+            AccountSasPermissions(list=True),
+            datetime.now(UTC) + timedelta(hours=1),
+            ip="10.0.0.1",
+        )
+        url = f"{running.value('first', 'Blob')}?comp=list&{signature}"
+        asked = Request(url, headers={"x-forwarded-for": "10.0.0.1"})
+        with pytest.raises(HTTPError, match="403") as refused:
+            urlopen(asked, timeout=10)
+        assert refused.value.headers["x-ms-error-code"] == "AuthorizationSourceIPMismatch"
+        refused.value.close()
+        assert running.end() == 0
 
 
 def test_a_root_is_used_by_one_process(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ import base64
 import hashlib
 import hmac
 import random
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
+
+from azure.storage.extensions.checksums import crc64
 
 from tests.storage.vocabulary import (
     DOCUMENTS,
@@ -101,6 +104,13 @@ def generate(seed: int) -> Hostile:
     chance = random.Random(seed)
     honest = chance.choice(HONEST)
     request = replace(honest, path=honest.path.replace("/A", f"/{ACCOUNT}", 1))
+    if request.body == b"STRUCTURED":
+        framed = (
+            ("x-ms-structured-body", "XSM/1.0; properties=crc64"),
+            ("x-ms-structured-content-length", str(len(request.body))),
+        )
+        body = _structured(request.body, chance)
+        request = replace(request, headers=(*request.headers, *framed), body=body)
     if request.body == b"BATCH":
         request = replace(request, body=_batch(chance))
     for _ in range(chance.choice((0, 1, 1, 1, 2, 2, 3))):
@@ -117,6 +127,23 @@ def generate(seed: int) -> Hostile:
         )[0],
         frame="plain" if chance.random() < 0.85 else chance.choice(FRAMES),
     )
+
+
+def _structured(content: bytes, chance: random.Random) -> bytes:
+    """A message in two segments, its CRC64s right; or with a number in it that is not."""
+    half = len(content) // 2
+    numbers = [1, 13 + 2 * 18 + len(content) + 8, 1, 2, 1, half, 2, len(content) - half]
+    if chance.random() < 0.5:
+        numbers[chance.randrange(1, 8)] = chance.choice((0, 1, 3, 9, 0xFFFF))
+    version, length, properties, count, one, first, two, second = numbers
+    message = struct.pack("<BQHH", version, length, properties, count)
+    for number, size, part in ((one, first, content[:half]), (two, second, content[half:])):
+        message += struct.pack("<HQ", number, size) + part + _crc64(part)
+    return message + _crc64(content)
+
+
+def _crc64(content: bytes) -> bytes:
+    return int(crc64.compute(content, 0)).to_bytes(8, "little")
 
 
 def _batch(chance: random.Random) -> bytes:

@@ -30,14 +30,14 @@ def signed(service: Service, client: BlobClient, permissions: str = "r") -> str:
     return f"{client.url.partition('?')[0]}?{token}"
 
 
-def signed_file(service: Service, client: ShareFileClient) -> str:
-    """The URL of a file with a signature that grants reading."""
+def signed_file(service: Service, client: ShareFileClient, permissions: str = "r") -> str:
+    """The URL of a file with a signature that grants reading, or what is asked."""
     token = generate_file_sas(
         str(client.account_name),
         str(client.share_name),
         client.file_path,
         account_key=_key(service, str(client.account_name)),
-        permission=FileSasPermissions(read=True),
+        permission=FileSasPermissions.from_string(permissions),
         expiry=datetime.now(UTC) + timedelta(hours=1),
     )
     return f"{client.url.partition('?')[0]}?{token}"

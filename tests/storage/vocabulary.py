@@ -48,7 +48,8 @@ NAMES: Final = _names(
     x-ms-blob-condition-appendpos x-ms-version prefer expect x-ms-client-request-id host
     x-ms-range-get-content-md5 origin cookie upgrade connection x-ms-delete-snapshots
     x-ms-encryption-key x-ms-sequence-number-action x-ms-unknown x-ms-date date authorization
-    x-ms-file-rename-source x-ms-file-rename-replace-if-exists x-ms-handle-id"""
+    x-ms-file-rename-source x-ms-file-rename-replace-if-exists x-ms-handle-id
+    x-ms-structured-body x-ms-structured-content-length"""
 )
 
 PARAMETERS: Final = _names(

@@ -20,6 +20,12 @@ def _crc64() -> Any:
     return anycrc.Model("CRC64-NVME")
 
 
+def crc64(piece: bytes | memoryview, before: int = 0) -> int:
+    """The CRC of a piece of content, from that of what is before it."""
+    found: int = _crc64().calc(piece, before)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """What was computed of some content.
@@ -60,7 +66,7 @@ class Sum:
         if self._md5 is not None:
             self._md5.update(piece)
         if self._crc64 is not None:
-            self._crc64 = _crc64().calc(piece, self._crc64)
+            self._crc64 = crc64(piece, self._crc64)
 
     def sums(self) -> Sums:
         """What was computed so far."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, final
 
 from batchai_quickstart.errors import RequestError
-from batchai_quickstart.storage import cors, leases
+from batchai_quickstart.storage import cors, leases, structured
 from batchai_quickstart.storage.addresses import ForeignServiceError
 from batchai_quickstart.storage.arrival import Arrival, addressed
 from batchai_quickstart.storage.auth import Right, authorize
@@ -143,7 +143,7 @@ class Dispatch:
         if request.volume and key[1] != "directory" and key[3] not in _UNGUARDED:
             _guard(request, self._store)
         assert operation.handler is not None
-        return await operation.handler(request)
+        return await structured.handled(request, operation.handler)
 
 
 def _guard(request: Request, store: Store) -> None:

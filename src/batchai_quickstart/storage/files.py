@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
+from batchai_quickstart.storage import structured
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.checksum import CRC64, Sums
 from batchai_quickstart.storage.commit import amend, publish, range_on_disk, remove
@@ -117,7 +118,7 @@ class Files:
             descriptor, prepared = self._store.create_staged()
             try:
                 os.ftruncate(descriptor, size)
-                sums = await receive_into(request, descriptor, 0) if request.length else Sums()
+                sums = await receive_into(request, descriptor, 0)
                 set_time(request, descriptor, os.fstat(descriptor))
                 entry = await self.publish(request, volume, descriptor, prepared, said, check)
             except BaseException:
@@ -144,8 +145,8 @@ class Files:
             announced_length(request, _RANGE_LIMIT)
             if request.length != length:
                 raise StorageError("InvalidRange", "The body is not as long as the range.")
-        elif request.length:
-            raise StorageError("InvalidHeaderValue", "Content-Length of a clear is 0.")
+        elif request.length or structured.BODY in request.headers:
+            raise StorageError("InvalidHeaderValue", "A clear has no content: Content-Length is 0.")
 
         async def cleared(descriptor: int, offset: int) -> Sums:
             await asyncio.to_thread(clear, descriptor, offset, length)
@@ -294,7 +295,7 @@ class Files:
 
     async def _receive(self, request: Request, descriptor: int, offset: int) -> Sums:
         """Write a request's body at an offset, if it is what its checksums say."""
-        if "content-md5" not in request.headers and CRC64 not in request.headers:
+        if not {"content-md5", CRC64, structured.BODY} & request.headers.keys():
             return await receive_into(request, descriptor, offset)
         staged, path = self._store.create_staged()
         try:

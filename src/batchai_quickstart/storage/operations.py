@@ -169,6 +169,8 @@ def table(store: Store, changes: Changes, sources: Sources) -> dict[Key, Operati
     open_volume = Right("c", "r", public="container")
     read, write = Right("o", "r", "r", "blob"), Right("o", "w", "w")
     sums, said = ("x-ms-content-crc64",), ("x-ms-tags", "x-ms-access-tier")
+    framed = ("x-ms-structured-body", "x-ms-structured-content-length")
+    content = sums + framed
     put, erase = Right("o", "cw", "cw"), Right("o", "d", "d")
     append = Right("o", "acw", "acw")
     copy_block = _from_url("Put Block From URL", put, copies.put_block, *_SOURCE_PART)
@@ -225,16 +227,16 @@ def table(store: Store, changes: Changes, sources: Sources) -> dict[Key, Operati
         Kind.BLOB,
         "object",
         {
-            ("GET", ""): Operation("Get Blob", read, blobs.get),
+            ("GET", ""): Operation("Get Blob", read, blobs.get, framed[:1]),
             ("HEAD", ""): Operation("Get Blob Properties", read, blobs.get),
             ("GET HEAD", "metadata"): Operation("Get Blob Metadata", read, blobs.get),
-            ("PUT", ""): Operation("Put Blob", put, blobs.put, sums + said, copy_blob),
-            ("PUT", "block"): Operation("Put Block", put, blobs.put_block, sums, copy_block),
+            ("PUT", ""): Operation("Put Blob", put, blobs.put, content + said, copy_blob),
+            ("PUT", "block"): Operation("Put Block", put, blobs.put_block, content, copy_block),
             ("PUT", "blocklist"): Operation(
                 "Put Block List", put, blobs.put_block_list, sums + said
             ),
             ("PUT", "appendblock"): Operation(
-                "Append Block", append, appends.append, sums, append_url
+                "Append Block", append, appends.append, content, append_url
             ),
             ("PUT", "copy"): Operation("Abort Copy Blob", write, copies.abort, abort_honours),
             ("PUT", "seal"): Operation("Append Blob Seal", write, appends.seal),
@@ -298,11 +300,11 @@ def table(store: Store, changes: Changes, sources: Sources) -> dict[Key, Operati
         Kind.FILE,
         "object",
         {
-            ("GET", ""): Operation("Get File", read, files.get),
+            ("GET", ""): Operation("Get File", read, files.get, framed[:1]),
             ("HEAD", ""): Operation("Get File Properties", read, files.get),
             ("GET HEAD", "metadata"): Operation("Get File Metadata", read, files.get),
-            ("PUT", ""): Operation("Create File", put, files.create, (), copy_file),
-            ("PUT", "range"): Operation("Put Range", write, files.put_range, sums, range_url),
+            ("PUT", ""): Operation("Create File", put, files.create, framed, copy_file),
+            ("PUT", "range"): Operation("Put Range", write, files.put_range, content, range_url),
             ("GET", "rangelist"): Operation("List Ranges", read, files.list_ranges),
             ("PUT", "copy"): Operation("Abort Copy File", write, file_copies.abort, abort_honours),
             ("PUT", "metadata"): Operation("Set File Metadata", write, files.set_metadata),

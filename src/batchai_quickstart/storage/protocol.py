@@ -222,11 +222,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of an open file, sent as the body of an answer and closed afterwards."""
+    """A part of an open file, sent as the body of an answer and closed afterwards.
+
+    Arguments:
+        descriptor: of the file.
+        offset: of the first byte.
+        length: how many bytes.
+        framed: they go out in segments with their CRC64; see `structured`.
+    """
 
     descriptor: int
     offset: int
     length: int
+    framed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from starlette.types import Message, Receive, Send
 from batchai_quickstart.spelling import Spelt
 from batchai_quickstart.storage.checksum import CRC64, Sum, Sums, check
 from batchai_quickstart.storage.protocol import Request, Response, Span, StorageError
+from batchai_quickstart.storage.structured import Encoder
 from batchai_quickstart.storage.volume import Volume
 
 SMALL: Final = 64 << 10
@@ -226,7 +227,7 @@ async def respond(send: Send, head: Sequence[tuple[bytes, bytes]], answer: Respo
             *((Spelt(name, "latin-1"), value.encode("latin-1")) for name, value in answer.headers),
         ]
         if not any(name == b"content-length" for name, _ in headers) and answer.status != 304:
-            length = span.length if span else len(answer.body)  # type: ignore[arg-type]
+            length = _sent_length(answer.body)
             headers.append((b"content-length", b"%d" % length))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if span is None:
@@ -238,10 +239,17 @@ async def respond(send: Send, head: Sequence[tuple[bytes, bytes]], answer: Respo
             os.close(span.descriptor)
 
 
+def _sent_length(body: bytes | Span) -> int:
+    if not isinstance(body, Span):
+        return len(body)
+    return Encoder(body.length).length if body.framed else body.length
+
+
 async def _send_span(send: Send, span: Span) -> None:
     offset, left = span.offset, span.length
+    frame = Encoder(left).feed if span.framed else None
     if not left:
-        await send({"type": "http.response.body"})
+        await send({"type": "http.response.body", "body": frame(b"") if frame else b""})
     while left:
         piece = _at_once(span.descriptor, min(left, PIECE), offset)
         if not piece:
@@ -252,6 +260,8 @@ async def _send_span(send: Send, span: Span) -> None:
             raise ClientLeftError
         offset += len(piece)
         left -= len(piece)
+        if frame:
+            piece = frame(piece)
         await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 

@@ -86,11 +86,3 @@ def test_several_learners_share_the_work() -> None:
     trainer.train_minibatch(batch(x, y, [0, 1, 1]))
     assert not np.array_equal(z.W.value, before)
     np.testing.assert_allclose(z.b.value, 0, atol=1e-25)
-
-
-def test_checkpoints_say_that_they_are_not_there() -> None:
-    """save_checkpoint raises an error with its own name."""
-    _x, _y, z, loss, error = model()
-    trainer = C.Trainer(z, (loss, error), C.sgd(z.parameters, 0.1))
-    with pytest.raises(NotImplementedError, match=r"Trainer\.save_checkpoint"):
-        trainer.save_checkpoint("x")

@@ -102,9 +102,15 @@ def _dropout(node: Node, training: bool) -> Bound:
     if not training or rate == 0:
         return lambda x: x
     seed = int(node.attributes["rngSeed"])
+    offset = int(node.attributes["rngOffset"])
 
     def on_cpu(x: _Tensor) -> _Tensor:
-        source = node.state.setdefault("cpu", MersenneTwister64(seed))
+        drawn = node.state.get("drawn", offset)
+        source = node.state.get("cpu")
+        if source is None:
+            source = node.state["cpu"] = MersenneTwister64(seed)
+            source.skip(drawn)
+        node.state["drawn"] = drawn + x.numel()
         keep = (source.uniform(x.numel()) > rate).astype(np.float32)
         keep *= np.float32(1 / (1 - rate))
         return x * torch.from_numpy(keep).view(x.shape).to(x.dtype)

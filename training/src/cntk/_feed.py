@@ -1,5 +1,6 @@
 """What users give to a function, as tensors on the device."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,8 +58,9 @@ def _tensor(variable: Variable, value: Any) -> torch.Tensor:
     device = use_default_device()._torch
     if isinstance(value, MinibatchData):
         tensor = value._tensor.to(device, non_blocking=True).to(variable._torch_type)
-        if value.shape[-1] != int(np.prod(variable.shape, dtype=int)):
-            raise _mismatch(tuple(value.shape[2:]), variable)
+        if math.prod(value.shape[1:]) != math.prod(variable.shape):
+            shape = value.shape[1:]
+            raise _mismatch(shape[1:] if shape[:1] == (1,) else shape, variable)
         return tensor.reshape(-1, *variable.shape)
     array = np.asarray(value)
     if array.dtype != variable.dtype:

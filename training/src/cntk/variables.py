@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from cntk._absent import absent
+from cntk._record import Record as Record
 from cntk.axis import Axis
 from cntk.device import use_default_device
 from cntk.initializer import Initializer, _settled, _values

@@ -1,9 +1,9 @@
 """Minibatch sources: samples in CNTK's order, in minibatches that run across the ends of sweeps."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final, final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from cntk._absent import refuse
+from cntk._record import Record
 from cntk.io import _ctf, _order
 
 INFINITELY_REPEAT: Final = 2**64 - 1
@@ -64,16 +65,37 @@ class StreamInformation:
 
     Args:
         name: As the script calls it.
-        sample_shape: Of one sample.
+        stream_id: Its number among the source's streams.
+        storage_format: `dense` or `sparse`.
+        dtype: numpy's `float32` or `float64`.
+        shape: Of one sample.
+        defines_mb_size: Whether it is this stream whose samples a minibatch's size counts.
     """
 
     name: str
-    sample_shape: tuple[int, ...]
+    stream_id: int
+    storage_format: str
+    dtype: Any
+    shape: tuple[int, ...]
+    defines_mb_size: bool = False
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.shape
+
+    @property
+    def m_name(self) -> str:
+        """The name, as CNTK's core calls it."""
+        return self.name
 
     @property
     def dim(self) -> int:
         """How many values each sample has."""
-        return self.sample_shape[0]
+        return math.prod(self.shape)
+
+    def __repr__(self) -> str:
+        return f"{self.name}([{' x '.join(map(str, self.shape))}])"
 
 
 @final
@@ -81,15 +103,34 @@ class MinibatchData:
     """The samples of one stream in a minibatch.
 
     Args:
-        tensor: Shape (samples, dim).
-        end_of_sweep: Whether the minibatch contains or reaches the end of a sweep.
+        value: Shape (samples,) + a sample's shape.
+        num_sequences: How many sequences it has; each is one sample.
+        num_samples: How many samples it has.
+        sweep_end: Whether the minibatch contains or reaches the end of a sweep.
     """
 
     __slots__ = ("_tensor", "end_of_sweep")
 
-    def __init__(self, tensor: torch.Tensor, end_of_sweep: bool) -> None:
-        self._tensor = tensor
-        self.end_of_sweep = end_of_sweep
+    def __init__(
+        self,
+        value: Any,
+        num_sequences: int | None = None,
+        num_samples: int | None = None,
+        sweep_end: bool = False,
+    ) -> None:
+        if not isinstance(value, torch.Tensor):
+            if hasattr(value, "asarray"):
+                value = value.asarray()
+            value = torch.from_numpy(np.ascontiguousarray(value))
+        for given in (num_sequences, num_samples):
+            if given is not None and given != len(value):
+                message = (
+                    f"A minibatch of {len(value)} samples cannot have {num_samples} samples in "
+                    f"{num_sequences} sequences: sequences are not provided by this package yet."
+                )
+                raise NotImplementedError(message)
+        self._tensor: torch.Tensor = value
+        self.end_of_sweep = sweep_end
 
     @property
     def num_samples(self) -> int:
@@ -110,19 +151,20 @@ class MinibatchData:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(samples, 1, dim): each sample is a sequence of one."""
-        return (len(self._tensor), 1, self._tensor.shape[1])
+        """(samples,) + a sample's shape; from a file (samples, 1, dim), sequences of one."""
+        return tuple(self._tensor.shape)
 
     @property
     def data(self) -> "MinibatchData":
         """The same values."""
         return self
 
-    def asarray(self) -> npt.NDArray[np.float32]:
-        """Return the values, shape (samples, 1, dim)."""
-        return self._tensor.to(torch.float32).cpu().numpy().reshape(self.shape)
+    def asarray(self) -> npt.NDArray[Any]:
+        """Return the values, of the shape `shape`."""
+        tensor = self._tensor
+        return (tensor if tensor.is_floating_point() else tensor.to(torch.float32)).cpu().numpy()
 
-    def as_sequences(self, variable: Any = None) -> list[npt.NDArray[np.float32]]:
+    def as_sequences(self, variable: Any = None) -> list[npt.NDArray[Any]]:
         """Return an array of shape (1, dim) for each sample."""
         del variable
         return list(self.asarray())
@@ -185,14 +227,14 @@ class MinibatchSource:
         self._position = 0
         self._sweep = (-1, np.empty(0, np.int64))
         self._streams = {
-            name: StreamInformation(name, (stream.shape,))
-            for name, stream in source.streams.items()
+            name: StreamInformation(name, i, "dense", np.float32, (stream.shape,))
+            for i, (name, stream) in enumerate(source.streams.items())
         }
 
     @property
     def streams(self) -> Any:
         """The streams as attributes."""
-        return SimpleNamespace(**self._streams)
+        return Record(self._streams)
 
     def stream_infos(self) -> list[StreamInformation]:
         """Return all streams."""
@@ -200,18 +242,25 @@ class MinibatchSource:
 
     def stream_info(self, name: str) -> StreamInformation:
         """Return one stream."""
+        if name not in self._streams:
+            message = f"No stream found matching given name '{name}'."
+            raise RuntimeError(message)
         return self._streams[name]
 
     def __getitem__(self, name: str) -> StreamInformation:
-        return self._streams[name]
+        return self.stream_info(name)
+
+    def is_infinite(self) -> bool:
+        """Return whether neither samples nor sweeps have a limit."""
+        return self._limit >= INFINITELY_REPEAT
 
     def next_minibatch(
         self,
         minibatch_size_in_samples: int,
         input_map: Mapping[Any, StreamInformation] | None = None,
         device: Any = None,
-        num_data_partitions: int = 1,
-        partition_index: int = 0,
+        num_data_partitions: int | None = None,
+        partition_index: int | None = None,
     ) -> dict[Any, MinibatchData]:
         """Return the next samples.
 
@@ -219,28 +268,31 @@ class MinibatchSource:
             minibatch_size_in_samples: How many; fewer only at the end of everything.
             input_map: Variable to stream; None: the result's keys are streams.
             device: Accepted; the values go to the default device when they are used.
-            num_data_partitions: Only 1 is provided.
-            partition_index: Only 0 is provided.
+            num_data_partitions: How many processes share the samples: each takes every so-manieth.
+            partition_index: Which of them this is.
 
         Returns:
             Variable (or stream) to its samples; empty after the end.
         """
         del device
-        if num_data_partitions != 1 or partition_index != 0:
-            raise refuse("next_minibatch with data partitions")
         if minibatch_size_in_samples <= 0:
             message = f"The minibatch size must be positive, not {minibatch_size_in_samples}."
+            raise ValueError(message)
+        parts, part = num_data_partitions or 1, partition_index or 0
+        if not 0 <= part < parts:
+            message = f"The data have {parts} partitions; there is no partition {part}."
             raise ValueError(message)
         count = min(minibatch_size_in_samples, self._limit - self._position)
         if count <= 0:
             return {}
         before = self._position // self._samples
-        lines = torch.from_numpy(self._lines(count))
+        chosen = self._lines(count)
+        lines = torch.from_numpy(chosen if parts == 1 else chosen[part::parts].copy())
         self._position += count
         ended = self._position // self._samples > before
         wanted = {info: info for info in self._streams.values()} if input_map is None else input_map
         return {
-            key: MinibatchData(self._columns[info.name][lines], ended)
+            key: MinibatchData(self._columns[info.name][lines][:, None], sweep_end=ended)
             for key, info in wanted.items()
         }
 
@@ -278,5 +330,16 @@ class MinibatchSource:
         return {_POSITION: self._position}
 
     def restore_from_checkpoint(self, checkpoint: Mapping[str, int]) -> None:
-        """Go on from where `get_checkpoint_state` was called."""
-        self._position = int(checkpoint[_POSITION])
+        """Go on from where `get_checkpoint_state` was called.
+
+        Raises:
+            ValueError: It is no such state; CNTK's own words where something is missing.
+        """
+        if _POSITION not in checkpoint:
+            message = f"Checkpoint misses required field {_POSITION}"
+            raise ValueError(message)
+        position: Any = checkpoint[_POSITION]
+        if not isinstance(position, int) or position < 0:
+            message = f"A minibatch source's position is a count of samples, not {position!r}."
+            raise ValueError(message)
+        self._position = int(position)

@@ -180,3 +180,102 @@ def test_mnist_comes_in_cntks_order(mnist: Path) -> None:
     first = shuffled.next_minibatch(6)[shuffled.streams.f].asarray()
     np.testing.assert_array_equal(first, everything[[6096, 7045, 8240, 46310, 42416, 47947]])
     assert everything.mean() == pytest.approx(33.318421, abs=1e-3)
+
+
+def ctf(folder: Path, count: int = 10) -> C.io.CTFDeserializer:
+    (folder / "numbers.ctf").write_text("".join(f"|x {i}\n" for i in range(count)))
+    return C.io.CTFDeserializer(folder / "numbers.ctf", C.io.StreamDefs(x=C.io.StreamDef("x", 1)))
+
+
+@pytest.mark.parametrize("randomize", [False, True])
+def test_partitions_share_a_minibatch(tmp_path: Path, randomize: bool) -> None:
+    """Each of three processes takes every third sample of the minibatches one would get."""
+    whole = C.io.MinibatchSource(ctf(tmp_path), randomize=randomize, max_sweeps=2)
+    parts = [
+        C.io.MinibatchSource(ctf(tmp_path), randomize=randomize, max_sweeps=2) for _ in range(3)
+    ]
+    for _ in range(5):
+        everything = whole.next_minibatch(4)[whole.streams.x]
+        shares = [
+            part.next_minibatch(4, num_data_partitions=3, partition_index=i)[part.streams.x]
+            for i, part in enumerate(parts)
+        ]
+        for i, share in enumerate(shares):
+            np.testing.assert_array_equal(share.asarray(), everything.asarray()[i::3])
+            assert share.end_of_sweep == everything.end_of_sweep
+    assert parts[0].next_minibatch(4, num_data_partitions=3, partition_index=0) == {}
+    with pytest.raises(ValueError, match="no partition 3"):
+        parts[0].next_minibatch(4, num_data_partitions=3, partition_index=3)
+
+
+def test_a_source_is_restored_from_its_state(tmp_path: Path) -> None:
+    """The state is a position; anything else is refused, as CNTK does."""
+    source = C.io.MinibatchSource(ctf(tmp_path))
+    assert source.is_infinite()
+    source.next_minibatch(4)
+    assert source.get_checkpoint_state() == source.current_position
+    source.current_position = {"minibatchSourcePosition": 13}
+    assert source.next_minibatch(4)[source["x"]].asarray().ravel().tolist() == [6, 5, 7, 0]
+    for bad in ({}, {"a": 1}):
+        with pytest.raises(ValueError, match="misses required field minibatchSourcePosition"):
+            source.restore_from_checkpoint(bad)
+    for wrong in ("x", -1):
+        with pytest.raises(ValueError, match="is a count of samples"):
+            source.restore_from_checkpoint({"minibatchSourcePosition": wrong})  # type: ignore[dict-item]
+    with pytest.raises(RuntimeError, match="No stream found matching given name 'z'"):
+        source.stream_info("z")
+
+
+NUMBERS = np.arange(10, dtype=np.float32).reshape(10, 1)
+
+
+def test_arrays_are_given_out_sweep_by_sweep() -> None:
+    """In order, cut at the sweep's end and at max_samples; the state is cursor and total."""
+    source = C.io.MinibatchSourceFromData({"x": NUMBERS, "y": NUMBERS * 2}, max_samples=13)
+    found = []
+    while data := source.next_minibatch(4):
+        part = data[source.streams.x]
+        found.append((part.asarray().ravel().tolist(), part.num_samples, part.end_of_sweep))
+        np.testing.assert_array_equal(data[source["y"]].asarray(), part.asarray() * 2)
+    assert found == [
+        ([0, 1, 2, 3], 4, False),
+        ([4, 5, 6, 7], 4, False),
+        ([8, 9], 2, True),
+        ([0, 1, 2], 3, True),
+    ]
+    assert source.get_checkpoint_state() == {"cursor": 3, "total_num_samples": 13}
+    source.restore_from_checkpoint({"cursor": 7, "total_num_samples": 7})
+    second = source.next_minibatch(6, 2, 1)[source.streams.x]
+    assert (second.asarray().ravel().tolist(), second.shape) == ([8.0], (1, 1))
+    assert not source.is_infinite()
+    assert C.io.MinibatchSourceFromData({"x": NUMBERS}).is_infinite()
+
+
+def test_an_array_of_any_shape_feeds_an_input() -> None:
+    """Minibatch data of shape (samples, 2, 3) go where an input of shape (2, 3) is."""
+    values = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    source = C.io.MinibatchSourceFromData({"x": values})
+    x = C.input_variable((2, 3))
+    data = source.next_minibatch(3)[source.streams.x]
+    np.testing.assert_array_equal((x * 2).eval({x: data}), values[:3] * 2)
+    with pytest.raises(ValueError, match=r"'\[2 x 3\]' do not match"):
+        C.relu(C.input_variable(5)).eval(data)
+
+
+@pytest.mark.parametrize(
+    ("streams", "error", "text"),
+    [
+        ({}, ValueError, "at least one stream must be specified"),
+        ({"x": [1, 2]}, TypeError, "data must be a numpy.array"),
+        ({"x": "a"}, TypeError, "data must be a numpy.array"),
+        ({"x": NUMBERS, "y": NUMBERS[:5]}, TypeError, "the same first dimension"),
+        ({"x": NUMBERS[:0]}, ValueError, "data is empty"),
+        ({"x": [NUMBERS, NUMBERS]}, NotImplementedError, "sparse data or sequences"),
+    ],
+)
+def test_what_is_no_data_is_refused(
+    streams: dict[str, object], error: type[Exception], text: str
+) -> None:
+    """MinibatchSourceFromData refuses with CNTK's messages."""
+    with pytest.raises(error, match=text):
+        C.io.MinibatchSourceFromData(streams)

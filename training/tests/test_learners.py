@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference_learners
 
 import cntk as C
+import reference_learners
 from cntk._ziggurat import normal
 from cntk.learners import UnitType
 
+BOGUS: Any = "bogus"
 SEQUENCE = [(4, 1), (2, 3), (4, -2), (4, 0), (4, 0)]
 
 
@@ -220,12 +221,10 @@ def test_what_a_learner_is_meant_for() -> None:
             "must not be 0",
         ),
         (lambda _: C.learning_parameter_schedule((0.1,)), ValueError, "a float or a list"),
-        (lambda _: C.learning_rate_schedule(0.1, "bogus"), ValueError, "'bogus' is not a valid"),
+        (lambda _: C.learning_rate_schedule(0.1, BOGUS), ValueError, "'bogus' is not a valid"),
     ],
 )
-def test_mistakes_are_told_in_cntks_words(
-    make: Any, error: type[Exception], text: str
-) -> None:
+def test_mistakes_are_told_in_cntks_words(make: Any, error: type[Exception], text: str) -> None:
     """What cannot be a learner or a schedule is refused with CNTK's message."""
     with pytest.raises(error, match=text):
         make(C.parameter((2,)))
@@ -270,13 +269,14 @@ def test_learners_can_be_written_in_python(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.skipif(not hasattr(C, "assign"), reason="needs assign")
 def test_learners_can_be_functions() -> None:
     """Universal runs the assignments of a function of parameters and gradients."""
+    assign: Any = getattr(C, "assign", None)
 
     def adagrad(parameters: Any, gradients: Any) -> Any:
         kept = [C.constant(0, shape=p.shape) for p in parameters]
         updates = []
         for p, g, a in zip(parameters, gradients, kept, strict=True):
-            squares = C.assign(a, g * g)
-            updates.append(C.assign(p, p - 0.01 * g / C.sqrt(squares + 1e-6)))
+            squares = assign(a, g * g)
+            updates.append(assign(p, p - 0.01 * g / C.sqrt(squares + 1e-6)))
         return C.combine(updates)
 
     x, w = C.input_variable(2), C.parameter((2,), init=1.0)
@@ -290,6 +290,6 @@ def test_universal_refuses_what_cannot_learn() -> None:
     """The function takes two arguments, and what it returns depends on the parameters."""
     w = C.parameter((2,))
     with pytest.raises(ValueError, match="accepts two arguments"):
-        C.universal(lambda _: None, [w])  # type: ignore[misc]
+        C.universal(lambda _: None, [w])  # type: ignore[arg-type, misc]
     with pytest.raises(RuntimeError, match="does not contain the parameter"):
         C.universal(lambda _, gradients: gradients[0] * 2, [w])

@@ -72,13 +72,29 @@ def test_the_device_can_be_chosen_until_it_is_used() -> None:
         C.device.gpu(4096)
 
 
+def test_devices_can_be_excluded_before_they_are_used() -> None:
+    """An excluded device is not taken; with none left there is an error."""
+    code = (
+        "import cntk as C; C.device.set_excluded_devices([C.cpu()]); "
+        "print(C.device.try_set_default_device(C.cpu()), C.cpu().is_locked()); C.constant(1)"
+    )
+    source = {"PYTHONPATH": str(TRAINING / "src"), "CUDA_VISIBLE_DEVICES": ""}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=source, capture_output=True, text=True, check=False
+    )
+    assert run.stdout == "False False\n"
+    assert "All devices are excluded" in run.stderr
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "convnet_mnist.py",
         "mnist/convert.py",
+        "tests/reference_checkpoint.py",
         "tests/reference_functions.py",
         "tests/reference_learners.py",
+        "tests/reference_sessions.py",
     ],
 )
 def test_scripts_are_python_3_6(name: str) -> None:

@@ -29,7 +29,8 @@ local = C.momentum_sgd(z.parameters, [0.5, 0.2], momentum, epoch_size=40)
 learner = C.data_parallel_distributed_learner(local, distributed_after=after)
 streams = C.io.StreamDefs(x=C.io.StreamDef("x", 3), y=C.io.StreamDef("y", 2))
 source = C.io.MinibatchSource(C.io.CTFDeserializer(folder + "/data.ctf", streams))
-printer = C.logging.ProgressPrinter(freq=2, log_to_file=folder + "/log%d_" % size, rank=rank)
+log = folder + "/log%d_" % size
+printer = C.logging.ProgressPrinter(freq=2, distributed_freq=5, log_to_file=log, rank=rank)
 trainer = C.Trainer(z, criterion, [learner], [printer])
 session = C.train.training_session(
     trainer, source, 10, {x: source.streams.x, y: source.streams.y}, max_samples=100,
@@ -39,6 +40,10 @@ learner.communicator().barrier()
 values = np.concatenate([p.value.ravel() for p in z.parameters])
 np.save(folder + "/%d_%d.npy" % (size, rank), values)
 assert trainer.total_number_of_samples_seen == 100
+evaluator = C.Evaluator(criterion[1])
+mine = {x: np.zeros((rank + 1, 3), np.float32), y: np.eye(2, dtype=np.float32)[[rank] * (rank + 1)]}
+mean = evaluator.test_minibatch(mine, distributed=True)
+assert abs(mean * (size * (size + 1) // 2) % 1) < 1e-9 and (size == 1 or 0 < mean < 1), mean
 assert learner.communicator().is_main() == (rank == 0)
 assert [w.global_rank for w in learner.communicator().workers()] == list(range(size))
 C.Communicator.finalize()
@@ -95,6 +100,8 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path) -> None:
         assert [count for _, count in lines_of_one] == [count for _, count in expected]
         ours, alone_losses = ([float(v) for v, _ in told] for told in (lines_of_one, expected))
         np.testing.assert_allclose(ours, alone_losses, rtol=1e-4)
+    assert "#Syncs elapsed = 5, #Samples elapsed = 4" in logs[1]
+    assert "#Syncs" not in logs[0]
     assert (tmp_path / "c1.ckp").stat().st_size == (tmp_path / "c2.ckp").stat().st_size
 
 

@@ -49,12 +49,12 @@ class Evaluator:
         Args:
             arguments: Input, or its name, to minibatch data or array of shape (batch,) + its shape.
             device: Accepted; everything is computed on the default device.
-            distributed: Accepted; each process has the mean of its own minibatch.
+            distributed: Whether the mean is over the minibatches of all processes.
 
         Raises:
             ValueError: There is no metric, or no minibatch.
         """
-        del device, distributed
+        del device
         if self._function is None:
             message = (
                 "Evaluator::TestMinibatch: Cannot test when no evaluation function was specified "
@@ -73,6 +73,10 @@ class Evaluator:
             total = metric.sum()
         count = samples(values)
         told = total.item() if total.device.type == "cpu" else total
+        if distributed:
+            from cntk.train.distributed import Communicator
+
+            count, told = Communicator()._together(count, float(told))
         for writer in self._writers:
             writer._tested(count, told)
         return float(told) / count

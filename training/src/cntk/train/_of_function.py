@@ -9,16 +9,16 @@ from cntk.io import MinibatchSource, UserMinibatchSource
 from cntk.learners._schedule import Schedule
 from cntk.logging._writer import NEVER, Counts, ProgressWriter, Span
 from cntk.ops.functions import Function
-from cntk.train.trainer import Trainer
-from cntk.train.training_session import (
+from cntk.train._configs import (
     CheckpointConfig,
     CrossValidationConfig,
     TestConfig,
     as_source,
     minibatch_size_schedule,
     read,
-    training_session,
 )
+from cntk.train.trainer import Trainer
+from cntk.train.training_session import training_session
 
 _KINDS: Final = (CheckpointConfig, CrossValidationConfig, TestConfig)
 

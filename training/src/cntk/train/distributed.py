@@ -55,11 +55,13 @@ class Totals:
         samples: In all parts.
         sums: Of loss and metric.
         sweep_end: Whether a sweep ends in any part.
+        exchanged: Whether the workers have exchanged them at all.
     """
 
     samples: int
     sums: list[float | torch.Tensor]
     sweep_end: bool
+    exchanged: bool = False
 
 
 @final
@@ -111,6 +113,15 @@ class Communicator:
         _join()
         torch_distributed.all_reduce(tensor)
 
+    def _together(self, samples: int, total: float) -> tuple[int, float]:
+        """Return the sums of a count and a value over all workers."""
+        if place().size == 1:
+            return samples, total
+        device = use_default_device()._torch
+        both = torch.tensor([samples, total], dtype=torch.float64, device=device)
+        self._sum(both)
+        return int(both[0]), float(both[1])
+
     def _exchange(
         self,
         learners: Sequence["DistributedLearner"],
@@ -140,7 +151,7 @@ class Communicator:
                 gradient = torch.empty_like(tensor)
                 gradient.copy_(part.view(tensor.shape))
                 tensor.grad = gradient
-        return Totals(int(total), list(summed), bool(ends))
+        return Totals(int(total), list(summed), bool(ends), exchanged=True)
 
 
 @cache

@@ -193,6 +193,8 @@ class Trainer:
             total = self._group._exchange(self.parameter_learners, count, self._sums, sweep_end)
             self._count, self._sums, sweep_end = total.samples, total.sums, total.sweep_end
             count = total.samples
+            for writer in self._writers if total.exchanged else ():
+                writer._synchronised(count)
         if not count:
             return False
         updated = False

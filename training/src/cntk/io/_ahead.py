@@ -3,17 +3,16 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from cntk.io._order import Indices
 from cntk.io._pixels import Picture, Step
 
 _MOST_THREADS: Final = 16
-_TOGETHER: Final = 4
+_TOGETHER: Final = 2
 """How many tasks each thread gets for a minibatch: few, for each costs, and more than one, for they
 do not take equally long."""
 
@@ -54,19 +53,10 @@ class Pictures:
         self._next = (rows, self._conductor.submit(self._make, rows))
 
     def _make(self, rows: Indices) -> torch.Tensor:
-        """Read everything, draw one after the other, then transform everything."""
-        size = max(len(rows) // (self._threads * _TOGETHER), 1)
-        parts = [range(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
-        names = rows.tolist()
-        reading = [self._pool.submit(self._some, [names[i] for i in part]) for part in parts]
-        made: list[npt.NDArray[Any]] = []
-        working = []
-        for part, future in zip(parts, reading, strict=True):
-            pictures = future.result()
-            plans = [self._plan(p, i) for i, p in zip(part, pictures, strict=True)]
-            working.append(self._pool.submit(self._worked, pictures, plans))
-        for work in working:
-            made += work.result()
+        size = max(-(-len(rows) // (self._threads * _TOGETHER)), 1)
+        numbered = list(enumerate(rows.tolist()))
+        parts = [numbered[i : i + size] for i in range(0, len(rows), size)]
+        made = [picture for part in self._pool.map(self._worked, parts) for picture in part]
         if any(picture.shape != made[0].shape for picture in made):
             message = (
                 "Packer currently does not support samples with varying shapes.Please make sure "
@@ -76,25 +66,15 @@ class Pictures:
             raise RuntimeError(message)
         return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).contiguous()
 
-    def _some(self, names: list[int]) -> list[Picture]:
-        return [self._read(name) for name in names]
-
-    def _plan(self, picture: Picture, place: int) -> list[Any]:
-        height, width = picture.shape[:2]
-        size = (height, width)
-        plan = []
-        for step in self._steps:
-            drawn, size = step.draw(size, place)
-            plan.append(drawn)
-        return plan
-
-    def _worked(self, pictures: list[Picture], plans: list[list[Any]]) -> list[Picture]:
+    def _worked(self, part: list[tuple[int, int]]) -> list[Picture]:
+        """Read, draw and transform; places draw from generators of their own, so in any order."""
         made = []
-        for picture, plan in zip(pictures, plans, strict=True):
-            worked = picture
-            for step, drawn in zip(self._steps, plan, strict=True):
-                worked = step.apply(worked, drawn)
-            made.append(worked)
+        for place, row in part:
+            picture = self._read(row)
+            for step in self._steps:
+                height, width = picture.shape[:2]
+                picture = step.apply(picture, step.draw((height, width), place))
+            made.append(picture)
         return made
 
 

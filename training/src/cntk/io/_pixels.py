@@ -1,8 +1,7 @@
 """Transforms of pictures, arrays of shape (height, width, 3), blue first.
 
-A transform first draws what it will do with a picture, one picture after the other, and then does
-it, which can wait and happen on any thread. Sizes and rules are those of CNTK's reader; scaling is
-OpenCV's, which is CNTK's.
+A transform first draws what it will do with a picture and then does it, on any thread. Sizes and
+rules are those of CNTK's reader; scaling is OpenCV's, which is CNTK's.
 """
 
 import importlib
@@ -39,8 +38,8 @@ _MISFIT: Final = (
 class Step(Protocol):
     """A transform at work in one reader."""
 
-    def draw(self, picture: Size, place: int) -> tuple[Any, Size]:
-        """Return what will be done to a picture of this size, and its size then.
+    def draw(self, picture: Size, place: int) -> Any:
+        """Return what will be done to a picture.
 
         Args:
             picture: Its size.
@@ -128,7 +127,7 @@ class _Cropping:
         self._draws = Generators()
         self._flip = opencv().flip
 
-    def draw(self, picture: Size, place: int) -> tuple[Any, Size]:
+    def draw(self, picture: Size, place: int) -> Any:
         height, width = picture
         draws = self._draws[place]
         high, wide = self._size(height, width, draws)
@@ -139,7 +138,7 @@ class _Cropping:
         elif self._kind == "multiview10":
             # Python's CNTK makes only the first of the ten views.
             left, top = 0, 0
-        return (slice(top, top + high), slice(left, left + wide), mirrored), (high, wide)
+        return slice(top, top + high), slice(left, left + wide), mirrored
 
     def apply(self, picture: Picture, drawn: Any) -> Picture:
         rows, columns, mirrored = drawn
@@ -219,16 +218,16 @@ class _Scaling:
         self._cv = opencv()
         self._way = getattr(self._cv, _WAYS[asked.interpolations.lower()])
 
-    def draw(self, picture: Size, place: int) -> tuple[Any, Size]:
+    def draw(self, picture: Size, place: int) -> Any:
         del place
         wide, high = self._asked.width, self._asked.height
         if self._asked.scale_mode == "fill":
-            return (wide, high), (high, wide)
+            return wide, high
         height, width = picture
         by_width = width < height if self._asked.scale_mode == "crop" else width > height
         if by_width:
-            return (wide, _rounded(height * wide / width)), (high, wide)
-        return (_rounded(width * high / height), high), (high, wide)
+            return wide, _rounded(height * wide / width)
+        return _rounded(width * high / height), high
 
     def apply(self, picture: Picture, drawn: Any) -> Picture:
         scaled: Picture = self._cv.resize(picture, drawn, interpolation=self._way)
@@ -303,12 +302,12 @@ class _Centering:
     def __init__(self, mean: npt.NDArray[np.float32]) -> None:
         self._mean = mean
 
-    def draw(self, picture: Size, place: int) -> tuple[Any, Size]:
+    def draw(self, picture: Size, place: int) -> Any:
         del place
         fits = picture == self._mean.shape[:2]
         if not fits:
             print(_MISFIT, file=sys.stderr)
-        return fits, picture
+        return fits
 
     def apply(self, picture: Picture, drawn: Any) -> Picture:
         return picture.astype(np.float32) - self._mean if drawn else picture
@@ -340,10 +339,9 @@ class _Coloring:
         self._draws = Generators()
         self._radii = asked.brightness_radius, asked.contrast_radius, asked.saturation_radius
 
-    def draw(self, picture: Size, place: int) -> tuple[Any, Size]:
+    def draw(self, picture: Size, place: int) -> Any:
         draws = self._draws[place]
-        around = [draws.real(-r, r) if r > 0 else 0.0 for r in self._radii]
-        return tuple(around), picture
+        return [draws.real(-r, r) if r > 0 else 0.0 for r in self._radii]
 
     def apply(self, picture: Picture, drawn: Any) -> Picture:
         brightness, contrast, saturation = drawn

@@ -187,25 +187,48 @@ def ctf(folder: Path, count: int = 10) -> C.io.CTFDeserializer:
     return C.io.CTFDeserializer(folder / "numbers.ctf", C.io.StreamDefs(x=C.io.StreamDef("x", 1)))
 
 
-@pytest.mark.parametrize("randomize", [False, True])
-def test_partitions_share_a_minibatch(tmp_path: Path, randomize: bool) -> None:
-    """Each of three processes takes every third sample of the minibatches one would get."""
-    whole = C.io.MinibatchSource(ctf(tmp_path), randomize=randomize, max_sweeps=2)
-    parts = [
-        C.io.MinibatchSource(ctf(tmp_path), randomize=randomize, max_sweeps=2) for _ in range(3)
+@pytest.mark.parametrize(
+    ("part", "values", "positions"),
+    [
+        (0, [[0, 3], [6, 9], [2], []], [4, 10, 13, 13]),
+        (1, [[1], [4], [7], [0]], [2, 5, 8, 11]),
+        (2, [[2], [5], [8], [1]], [3, 6, 9, 12]),
+    ],
+)
+def test_workers_take_turns_with_samples_in_order(
+    tmp_path: Path, part: int, values: list[list[int]], positions: list[int]
+) -> None:
+    """Each gets its part of the size, the first ones more, and goes on behind its last sample."""
+    source = C.io.MinibatchSource(ctf(tmp_path), randomize=False, max_samples=13)
+    for wanted, position in zip(values, positions, strict=True):
+        data = source.next_minibatch(4, num_data_partitions=3, partition_index=part)
+        assert [int(v) for d in data.values() for v in d.asarray().ravel()] == wanted
+        assert source.get_checkpoint_state() == {"minibatchSourcePosition": position}
+
+
+def test_workers_take_turns_with_samples_where_there_are_too_few_chunks(tmp_path: Path) -> None:
+    """Shuffled lines of one chunk are for all; CNTK would give the first worker everything."""
+    parts = [C.io.MinibatchSource(ctf(tmp_path)) for _ in range(2)]
+    given = [
+        source.next_minibatch(4, num_data_partitions=2, partition_index=i)[source.streams.x]
+        for i, source in enumerate(parts)
     ]
-    for _ in range(5):
-        everything = whole.next_minibatch(4)[whole.streams.x]
-        shares = [
-            part.next_minibatch(4, num_data_partitions=3, partition_index=i)[part.streams.x]
-            for i, part in enumerate(parts)
-        ]
-        for i, share in enumerate(shares):
-            np.testing.assert_array_equal(share.asarray(), everything.asarray()[i::3])
-            assert share.end_of_sweep == everything.end_of_sweep
-    assert parts[0].next_minibatch(4, num_data_partitions=3, partition_index=0) == {}
+    assert [d.asarray().ravel().tolist() for d in given] == [[4, 3], [7, 9]]
     with pytest.raises(ValueError, match="no partition 3"):
         parts[0].next_minibatch(4, num_data_partitions=3, partition_index=3)
+
+
+def test_limits_and_windows_exclude_each_other(tmp_path: Path) -> None:
+    """CNTK's words; a window of nothing, or none, is no shuffle."""
+    with pytest.raises(RuntimeError, match="max samples and max sweeps are mutually exclusive"):
+        C.io.MinibatchSource(ctf(tmp_path), max_samples=5, max_sweeps=1)
+    with pytest.raises(RuntimeError, match="randomization window in chunks and randomization"):
+        C.io.MinibatchSource(ctf(tmp_path), randomization_window_in_samples=5)
+    plain = C.io.MinibatchSource(ctf(tmp_path), randomization_window_in_chunks=0)
+    assert plain.next_minibatch(3)[plain.streams.x].asarray().ravel().tolist() == [0, 1, 2]
+    assert repr(plain.next_minibatch(3)) == (
+        "{x([1]): MinibatchData(data=Value([3 x 1 x 1], CPU), samples=3, seqs=3)}"
+    )
 
 
 def test_a_source_is_restored_from_its_state(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from conftest import TRAINING
         (C, "sequence"),
         (C.layers, "Recurrence"),
         (C.ops, "roipooling"),
-        (C.io, "ImageDeserializer"),
+        (C.io, "CBFDeserializer"),
         (C.debugging, "debug_model"),
         (C.train, "bogus"),
         (C.initializer, "normal"),

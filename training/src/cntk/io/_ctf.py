@@ -44,10 +44,12 @@ class Table:
         columns: For each stream the values of all lines, shape (lines, dim); bytes where all are
             whole and fit.
         lengths: The bytes of each line with its end, shape (lines,).
+        ids: Each line's sequence id; None if none has one.
     """
 
     columns: dict[str, Array]
     lengths: npt.NDArray[np.int64]
+    ids: list[str] | None = None
 
 
 @final
@@ -59,7 +61,7 @@ class _Reading:
     offset: int = 0
     lines: int = 0
     lengths: list[Array] = field(default_factory=list)
-    previous_id: str | None = None
+    ids: list[str] = field(default_factory=list)
 
 
 def read(path: Path, fields: Mapping[str, Field]) -> Table:
@@ -92,9 +94,9 @@ def read(path: Path, fields: Mapping[str, Field]) -> Table:
     if not reading.lines:
         message = f"Input file is empty: {path}"
         raise RuntimeError(message)
-    return Table(
-        {name: _joined(parts.pop(name)) for name in fields}, np.concatenate(reading.lengths)
-    )
+    ids = reading.ids if len(reading.ids) == reading.lines else None
+    joined = {name: _joined(parts.pop(name)) for name in fields}
+    return Table(joined, np.concatenate(reading.lengths), ids)
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -229,14 +231,15 @@ def _line(
     if identity and not (identity.isascii() and identity.isdigit()):
         message = f"Expected a sequence id at the offset {offset}, none was found. ({reading.path})"
         raise RuntimeError(message)
-    if identity and identity == reading.previous_id:
+    if identity and reading.ids[-1:] == [identity]:
         message = (
             f"{reading.path}: the lines up to offset {offset} continue sequence {identity}. "
             "Sequences of several samples "
             "are not provided by this package yet."
         )
         raise NotImplementedError(message)
-    reading.previous_id = identity or None
+    if identity:
+        reading.ids.append(identity)
     found: dict[int, Array] = {}
     for part in parts:
         name, _, text = part.partition(" ")

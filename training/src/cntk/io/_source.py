@@ -1,7 +1,7 @@
 """Minibatch sources: samples in CNTK's order, in minibatches that run across the ends of sweeps."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -12,10 +12,13 @@ import torch
 
 from cntk._absent import refuse
 from cntk._record import Record
-from cntk.io import _ctf, _order
+from cntk.io import _corpus, _order
+from cntk.io._images import Base64ImageDeserializer, ImageDeserializer
+from cntk.io._lines import Lines
 
 INFINITELY_REPEAT: Final = 2**64 - 1
 """For `max_samples` and `max_sweeps`: without end."""
+_ENDLESS: Final = 2**63 - 1
 _POSITION: Final = "minibatchSourcePosition"
 
 
@@ -28,15 +31,42 @@ class StreamDef:
         field: Its name there.
         shape: How many values each sample has.
         is_sparse: Only False is provided.
+        transforms: What is done to pictures; see `cntk.io.transforms`.
+        context: Not provided, as it is for HTK's files.
+        scp: The same.
+        mlf: The same.
+        broadcast: The same.
+        defines_mb_size: Whether it is this stream whose samples a minibatch's size counts.
+        max_sequence_length: Accepted.
     """
 
-    field: str
-    shape: int
+    field: str | None = None
+    shape: Any = None
     is_sparse: bool = False
+    transforms: Sequence[Any] | None = None
+    context: Any = None
+    scp: Any = None
+    mlf: Any = None
+    broadcast: bool | None = None
+    defines_mb_size: bool = False
+    max_sequence_length: int = 65535
 
     def __post_init__(self) -> None:
-        if self.is_sparse:
+        if self.is_sparse and self.field != "label":
             raise refuse("StreamDef(is_sparse=True)")
+        for name in ("context", "scp", "mlf", "broadcast"):
+            if getattr(self, name) is not None:
+                raise refuse(f"StreamDef({name}=...), for HTK's files,")
+
+    @property
+    def stream_alias(self) -> str | None:
+        """The name in the file, as CNTK's core calls it."""
+        return self.field
+
+    @property
+    def dim(self) -> Any:
+        """The shape, as CNTK's core calls it."""
+        return self.shape
 
 
 @final
@@ -56,6 +86,15 @@ class CTFDeserializer:
 
     filename: str | Path
     streams: Mapping[str, StreamDef]
+
+    def __post_init__(self) -> None:
+        for key, stream in self.streams.items():
+            if stream.field is None:
+                message = f"CTFDeserializer: stream name for key {key} must be specified"
+                raise ValueError(message)
+
+    def _corpus(self) -> Lines:
+        return Lines(Path(self.filename), self.streams)
 
 
 @final
@@ -95,7 +134,7 @@ class StreamInformation:
         return math.prod(self.shape)
 
     def __repr__(self) -> str:
-        return f"{self.name}([{' x '.join(map(str, self.shape))}])"
+        return f"{self.name}([{' x '.join(map(str, self.shape)) or '???'}])"
 
 
 @final
@@ -172,19 +211,31 @@ class MinibatchData:
     def __len__(self) -> int:
         return self.num_samples
 
+    def __repr__(self) -> str:
+        shape, device = " x ".join(map(str, self.shape)), self._tensor.device.type.upper()
+        return (
+            f"MinibatchData(data=Value([{shape}], {device}), samples={self.num_samples}, "
+            f"seqs={self.num_sequences})"
+        )
+
+
+Deserializer = CTFDeserializer | ImageDeserializer | Base64ImageDeserializer
+
 
 @final
 class MinibatchSource:
     """Samples from a file, in order or shuffled sweep by sweep.
 
     Args:
-        deserializers: One `CTFDeserializer`, perhaps in a list.
+        deserializers: One, or several whose rows stand side by side, in the first one's chunks.
         max_samples: How many samples to give out in all.
         max_sweeps: How many times to go through the file.
-        randomization_window_in_chunks: How many chunks of 32 MiB are shuffled together.
-        randomization_window_in_samples: Not provided.
+        randomization_window_in_chunks: Over how many chunks a sample moves when they are shuffled;
+            chunks are 32 MiB of a text file, or one picture.
+        randomization_window_in_samples: The same in samples, instead.
         randomization_seed: Sweep s is shuffled with this number plus s.
         randomize: Whether to shuffle.
+        max_errors: Only 0 is provided.
         trace_level: Accepted.
         multithreaded_deserializer: Accepted.
         frame_mode: Only False is provided.
@@ -193,7 +244,7 @@ class MinibatchSource:
 
     def __init__(
         self,
-        deserializers: CTFDeserializer | list[CTFDeserializer],
+        deserializers: Deserializer | Sequence[Deserializer],
         max_samples: int = INFINITELY_REPEAT,
         max_sweeps: int = INFINITELY_REPEAT,
         randomization_window_in_chunks: int = 128,
@@ -204,31 +255,32 @@ class MinibatchSource:
         frame_mode: bool = False,
         truncation_length: int = 0,
         randomize: bool = True,
+        max_errors: int = 0,
     ) -> None:
         del trace_level, multithreaded_deserializer
-        listed = deserializers if isinstance(deserializers, list | tuple) else [deserializers]
-        if len(listed) != 1 or randomization_window_in_samples or frame_mode or truncation_length:
-            raise refuse(
-                "MinibatchSource with several deserializers, a window in samples, frame mode or "
-                "truncation"
+        if frame_mode or truncation_length or max_errors:
+            raise refuse("MinibatchSource with frame mode, truncation or max_errors")
+        if max_samples != INFINITELY_REPEAT and max_sweeps != INFINITELY_REPEAT:
+            raise _exclusive("max samples and max sweeps", "non-default")
+        in_chunks = randomization_window_in_chunks if randomize else 0
+        in_samples = randomization_window_in_samples if randomize else 0
+        if in_chunks and in_samples:
+            raise _exclusive(
+                "randomization window in chunks and randomization window in samples", "non-zero"
             )
-        (source,) = listed
-        fields = {
-            name: _ctf.Field(stream.field, stream.shape) for name, stream in source.streams.items()
-        }
-        table = _ctf.read(Path(source.filename), fields)
-        self._columns = {name: torch.from_numpy(column) for name, column in table.columns.items()}
-        self._chunks = _order.chunks(table.lengths)
-        self._samples = len(table.lengths)
-        self._limit = min(max_samples, max_sweeps * self._samples)
+        listed: Any = deserializers if isinstance(deserializers, list | tuple) else [deserializers]
+        self._corpus = _corpus.together([source._corpus() for source in listed])
+        self._chunks = self._corpus.chunks
+        self._samples = self._chunks[-1].stop
+        self._limit = min(max_samples, max_sweeps * self._samples, _ENDLESS)
         self._seed = randomization_seed
-        self._window = randomization_window_in_chunks
-        self._randomize = randomize
+        self._window = in_samples or in_chunks
+        self._in_samples = bool(in_samples)
         self._position = 0
         self._sweep = (-1, np.empty(0, np.int64))
         self._streams = {
-            name: StreamInformation(name, i, "dense", np.float32, (stream.shape,))
-            for i, (name, stream) in enumerate(source.streams.items())
+            name: StreamInformation(name, i, storage, np.float32, shape)
+            for i, (name, (storage, shape)) in enumerate(self._corpus.streams.items())
         }
 
     @property
@@ -252,7 +304,7 @@ class MinibatchSource:
 
     def is_infinite(self) -> bool:
         """Return whether neither samples nor sweeps have a limit."""
-        return self._limit >= INFINITELY_REPEAT
+        return self._limit >= _ENDLESS
 
     def next_minibatch(
         self,
@@ -268,7 +320,8 @@ class MinibatchSource:
             minibatch_size_in_samples: How many; fewer only at the end of everything.
             input_map: Variable to stream; None: the result's keys are streams.
             device: Accepted; the values go to the default device when they are used.
-            num_data_partitions: How many processes share the samples: each takes every so-manieth.
+            num_data_partitions: How many processes share the samples, each its part of the number
+                asked for.
             partition_index: Which of them this is.
 
         Returns:
@@ -276,41 +329,82 @@ class MinibatchSource:
         """
         del device
         if minibatch_size_in_samples <= 0:
-            message = f"The minibatch size must be positive, not {minibatch_size_in_samples}."
+            message = "GetNextMinibatch: Requested minibatch size must be > 0."
             raise ValueError(message)
         parts, part = num_data_partitions or 1, partition_index or 0
         if not 0 <= part < parts:
             message = f"The data have {parts} partitions; there is no partition {part}."
             raise ValueError(message)
-        count = min(minibatch_size_in_samples, self._limit - self._position)
-        if count <= 0:
+        chosen, end = self._chosen(self._position, minibatch_size_in_samples, parts, part)
+        ended = end // self._samples > self._position // self._samples
+        self._position = end
+        if not len(chosen):
             return {}
-        before = self._position // self._samples
-        chosen = self._lines(count)
-        lines = torch.from_numpy(chosen if parts == 1 else chosen[part::parts].copy())
-        self._position += count
-        ended = self._position // self._samples > before
-        wanted = {info: info for info in self._streams.values()} if input_map is None else input_map
+        wanted = input_map or {info: info for info in self._streams.values()}
+        found = self._corpus.rows(chosen, {info.name for info in wanted.values()})
+        if self._corpus.prepares:
+            following, _ = self._chosen(end, minibatch_size_in_samples, parts, part)
+            if len(following):
+                self._corpus.prepare(following)
         return {
-            key: MinibatchData(self._columns[info.name][lines][:, None], sweep_end=ended)
-            for key, info in wanted.items()
+            key: MinibatchData(found[info.name], sweep_end=ended) for key, info in wanted.items()
         }
 
-    def _lines(self, count: int) -> _order.Indices:
-        parts = []
-        position = self._position
-        while count:
+    def _chosen(self, begin: int, size: int, parts: int, part: int) -> tuple[_order.Indices, int]:
+        """Return the rows of the next minibatch, and the position behind it."""
+        if parts == 1:
+            need = min(size, self._limit - begin)
+        else:
+            need = max(size // parts + (part < size % parts), 1)
+        found = [np.empty(0, np.int64)]
+        position = begin
+        while need > 0 and position < self._limit:
             sweep, at = divmod(position, self._samples)
-            part = self._order_of(sweep)[at : at + count]
-            parts.append(part)
-            position += len(part)
-            count -= len(part)
-        return np.concatenate(parts)
+            stop = min(self._samples, self._limit - sweep * self._samples)
+            order = self._order_of(sweep)
+            if parts == 1:
+                stop = min(stop, at + need)
+                places = np.arange(at, stop)
+            else:
+                places = self._local(sweep, parts, part)[at:stop].nonzero()[0][:need] + at
+                if len(places) == need:
+                    stop = self._behind(sweep, int(places[-1]) + 1, parts, part)
+            found.append(order[places])
+            need -= len(places)
+            position = sweep * self._samples + stop
+        return np.concatenate(found), position
+
+    def _behind(self, sweep: int, place: int, parts: int, part: int) -> int:
+        """Return the place in a sweep where a worker goes on: shuffled, at its next sample."""
+        if not self._by_chunks(parts):
+            return place
+        more = self._local(sweep, parts, part)[place:].nonzero()[0]
+        return place + int(more[0]) if len(more) else self._samples
+
+    def _local(self, sweep: int, parts: int, part: int) -> npt.NDArray[np.bool_]:
+        """Return for each place in a sweep whether its sample is for worker number `part`.
+
+        Shuffled, workers take turns with chunks, so that each loads only its own; in order they
+        take turns with samples.
+        """
+        if self._by_chunks(parts):
+            chunk_places = _order.places(self._chunks, self._seed + sweep)
+            turns = chunk_places[self._order_of(sweep)]
+        else:
+            turns = np.arange(sweep * self._samples, (sweep + 1) * self._samples)
+        local: npt.NDArray[np.bool_] = turns % parts == part
+        return local
+
+    def _by_chunks(self, parts: int) -> bool:
+        # With fewer chunks than workers CNTK leaves some without data; here all get samples.
+        return bool(self._window) and len(self._chunks) >= parts
 
     def _order_of(self, sweep: int) -> _order.Indices:
         if self._sweep[0] != sweep:
-            if self._randomize:
-                order = _order.shuffled(self._chunks, self._seed + sweep, self._window)
+            if self._window:
+                order = _order.shuffled(
+                    self._chunks, self._seed + sweep, self._window, self._in_samples
+                )
             else:
                 order = np.arange(self._samples)
             self._sweep = (sweep, order)
@@ -343,3 +437,10 @@ class MinibatchSource:
             message = f"A minibatch source's position is a count of samples, not {position!r}."
             raise ValueError(message)
         self._position = int(position)
+
+
+def _exclusive(what: str, kind: str) -> RuntimeError:
+    return RuntimeError(
+        f"MinibatchSourceConfig: {what} are mutually exclusive options and cannot have {kind} "
+        "values at the same time."
+    )

@@ -14,9 +14,8 @@ from conftest import TRAINING
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (C, "sequence"),
         (C, "rmsprop"),
-        (C.layers, "Recurrence"),
+        (C.layers, "AttentionModel"),
         (C.ops, "roipooling"),
         (C.io, "ImageDeserializer"),
         (C.learners, "adadelta"),

@@ -6,6 +6,7 @@ return functions. What is not here raises an error that names itself.
 
 from cntk import (
     cntk_py,
+    core,
     device,
     initializer,
     io,
@@ -19,6 +20,7 @@ from cntk import (
 )
 from cntk._absent import absent
 from cntk.axis import Axis
+from cntk.core import Value, asarray, asvalue
 from cntk.default_options import default_options, default_options_for, default_override_or
 from cntk.initializer import glorot_uniform, he_uniform, uniform, xavier
 from cntk.learners import (
@@ -75,12 +77,14 @@ from cntk.ops import (
     minus,
     negate,
     not_equal,
+    one_hot,
     parameter,
     placeholder,
     plus,
     pooling,
     pow,
     reciprocal,
+    reconcile_dynamic_axes,
     reduce_log_sum_exp,
     reduce_max,
     reduce_mean,
@@ -89,6 +93,7 @@ from cntk.ops import (
     reduce_sum,
     relu,
     reshape,
+    sequence,
     sigmoid,
     sin,
     slice,
@@ -103,6 +108,8 @@ from cntk.ops import (
     tanh,
     times,
     times_transpose,
+    to_sequence,
+    to_sequence_like,
     transpose,
 )
 from cntk.ops.functions import CloneMethod, Function, load_model
@@ -120,6 +127,7 @@ __all__ = [
     "Parameter",
     "Trainer",
     "UnitType",
+    "Value",
     "Variable",
     "abs",
     "adam",
@@ -127,6 +135,8 @@ __all__ = [
     "argmax",
     "argmin",
     "as_composite",
+    "asarray",
+    "asvalue",
     "batch_normalization",
     "binary_cross_entropy",
     "classification_error",
@@ -135,6 +145,7 @@ __all__ = [
     "combine",
     "constant",
     "convolution",
+    "core",
     "cos",
     "cross_entropy_with_softmax",
     "default_options",
@@ -184,6 +195,7 @@ __all__ = [
     "negate",
     "nesterov",
     "not_equal",
+    "one_hot",
     "ops",
     "parameter",
     "placeholder",
@@ -191,6 +203,7 @@ __all__ = [
     "pooling",
     "pow",
     "reciprocal",
+    "reconcile_dynamic_axes",
     "reduce_log_sum_exp",
     "reduce_max",
     "reduce_mean",
@@ -199,6 +212,7 @@ __all__ = [
     "reduce_sum",
     "relu",
     "reshape",
+    "sequence",
     "sgd",
     "sigmoid",
     "sin",
@@ -215,6 +229,8 @@ __all__ = [
     "tanh",
     "times",
     "times_transpose",
+    "to_sequence",
+    "to_sequence_like",
     "train",
     "transpose",
     "uniform",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from cntk._absent import refuse
+from cntk._sparse import SparseRows
 from cntk.io import _ctf, _order
 
 INFINITELY_REPEAT: Final = 2**64 - 1
@@ -81,22 +82,37 @@ class MinibatchData:
     """The samples of one stream in a minibatch.
 
     Args:
-        tensor: Shape (samples, dim).
+        values: Shape (samples, dim), one sequence behind the other; or rows whose zeros are left
+            out.
         end_of_sweep: Whether the minibatch contains or reaches the end of a sweep.
+        lengths: Samples of each sequence, shape (sequences,); None: one for each.
     """
 
-    __slots__ = ("_tensor", "end_of_sweep")
+    __slots__ = ("_counts", "_values", "end_of_sweep")
 
-    def __init__(self, tensor: torch.Tensor, end_of_sweep: bool) -> None:
-        self._tensor = tensor
+    def __init__(
+        self,
+        values: "torch.Tensor | SparseRows",
+        end_of_sweep: bool,
+        lengths: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        self._values = values
+        self._counts = lengths
         self.end_of_sweep = end_of_sweep
 
     @property
     def num_samples(self) -> int:
         """How many samples there are."""
-        return len(self._tensor)
+        return len(self._values)
 
-    number_of_samples = num_sequences = number_of_sequences = num_samples
+    number_of_samples = num_samples
+
+    @property
+    def num_sequences(self) -> int:
+        """How many sequences there are; samples that belong to none are one each."""
+        return self.num_samples if self._counts is None else len(self._counts)
+
+    number_of_sequences = num_sequences
 
     @property
     def sweep_end(self) -> bool:
@@ -105,30 +121,50 @@ class MinibatchData:
 
     @property
     def is_sparse(self) -> bool:
-        """False: values are dense."""
-        return False
+        """Whether zeros are left out."""
+        return isinstance(self._values, SparseRows)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(samples, 1, dim): each sample is a sequence of one."""
-        return (len(self._tensor), 1, self._tensor.shape[1])
+        """(sequences, samples of the longest one, dim)."""
+        steps = 1 if self._counts is None else int(self._counts.max())
+        return (self.num_sequences, steps, int(self._values.shape[-1]))
 
     @property
     def data(self) -> "MinibatchData":
         """The same values."""
         return self
 
+    @property
+    def _tensor(self) -> torch.Tensor:
+        values = self._values
+        return values.dense() if isinstance(values, SparseRows) else values
+
+    @property
+    def _rows(self) -> SparseRows:
+        values = self._values
+        return values if isinstance(values, SparseRows) else SparseRows.of(values.numpy())
+
+    def _lengths(self) -> npt.NDArray[np.int64]:
+        return np.ones(len(self._values), np.int64) if self._counts is None else self._counts
+
     def asarray(self) -> npt.NDArray[np.float32]:
-        """Return the values, shape (samples, 1, dim)."""
-        return self._tensor.to(torch.float32).cpu().numpy().reshape(self.shape)
+        """Return the values, shape as `shape`; behind the ends of shorter sequences are zeros."""
+        listed: npt.NDArray[np.float32] = self._tensor.to(torch.float32).cpu().numpy()
+        if self._counts is None:
+            return listed.reshape(self.shape)
+        whole = np.zeros(self.shape, np.float32)
+        whole[np.arange(self.shape[1]) < self._counts[:, None]] = listed
+        return whole
 
     def as_sequences(self, variable: Any = None) -> list[npt.NDArray[np.float32]]:
-        """Return an array of shape (1, dim) for each sample."""
+        """Return an array of shape (steps, dim) for each sequence."""
         del variable
-        return list(self.asarray())
+        listed = self._tensor.to(torch.float32).cpu().numpy()
+        return list(np.split(listed, np.cumsum(self._lengths())[:-1]))
 
     def __len__(self) -> int:
-        return self.num_samples
+        return self.num_sequences
 
 
 @final

@@ -1,7 +1,7 @@
 """Functions: what users hold of a graph, call, evaluate, save and load."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, final
@@ -12,8 +12,9 @@ import torch
 
 from cntk import _modelfile, _text
 from cntk._absent import absent
-from cntk._feed import feed, named
-from cntk._graph import Node, leaves, nodes, rebuild
+from cntk._feed import arrays, feed, named
+from cntk._graph import Node, leaves, nodes, rebuild, resolve, settle
+from cntk._layout import Packed
 from cntk._program import Program
 from cntk.tensor import TensorOpsMixin
 from cntk.variables import Constant, Kind, Parameter, Shape, Variable, _next_uid
@@ -46,7 +47,7 @@ class Function(TensorOpsMixin):
         built = f if isinstance(f, Function) else _trace(f)
         self._outputs: tuple[Variable, ...] = built._outputs
         self._order: tuple[Variable, ...] = built._order
-        self._name = name
+        self._name: str = name or built._name
         self._composite_uid = _next_uid("CompositeFunction")
         self._programs: dict[bool, Program] = {}
 
@@ -83,7 +84,7 @@ class Function(TensorOpsMixin):
     @property
     def op_name(self) -> str:
         """The layer's, compound operation's or primitive operation's name."""
-        if len(self._outputs) > 1:
+        if self._outputs != self._node.outputs:
             return "Combine"
         return self._node.op.name if self._node.block is None else self._node.block.name
 
@@ -108,7 +109,7 @@ class Function(TensorOpsMixin):
         if self._node.block is None:
             message = f"{self!r} is no block."
             raise ValueError(message)
-        return Function._of(self._node.block.root)
+        return Function._of(self._node.block.roots)
 
     @property
     def outputs(self) -> tuple[Variable, ...]:
@@ -126,6 +127,8 @@ class Function(TensorOpsMixin):
     @property
     def shape(self) -> Shape:
         """The output's shape."""
+        if self.output._shape is None:
+            settle(self._outputs)
         return self.output.shape
 
     @property
@@ -175,9 +178,11 @@ class Function(TensorOpsMixin):
         raise AttributeError(message)
 
     def __str__(self) -> str:
+        settle(self._outputs)
         return _text.call(self)
 
     def __repr__(self) -> str:
+        settle(self._outputs)
         return _text.signature(self)
 
     # Using it.
@@ -215,13 +220,14 @@ class Function(TensorOpsMixin):
             as_numpy: Accepted; results are arrays.
 
         Returns:
-            An array of shape (batch,) + shape, or a dictionary of them for several outputs.
+            An array of shape (batch,) + shape, for sequences a list with an array of shape
+            (steps,) + shape for each; or a dictionary of such for several outputs.
         """
         del device, as_numpy
         fed = feed(named(self.arguments, arguments, repr(self)))
         with torch.no_grad():
-            results = self._program(training=False).run(fed)
-        made = {v: t.cpu().numpy() for v, t in zip(self._outputs, results, strict=True)}
+            results = self._program(training=False).run_packed(fed)
+        made = {v: arrays(t) for v, t in zip(self._outputs, results, strict=True)}
         if outputs is not None:
             return {as_variable(v): made[as_variable(v)] for v in outputs}
         return made if len(made) > 1 else made[self.output]
@@ -244,7 +250,8 @@ class Function(TensorOpsMixin):
             as_numpy: Accepted; results are arrays.
 
         Returns:
-            A dictionary of arrays, or one array for one variable.
+            A dictionary of arrays, or one array for one variable; for sequences as `eval` gives
+            them.
         """
         del device, as_numpy
         if outputs is not None:
@@ -252,17 +259,23 @@ class Function(TensorOpsMixin):
             raise NotImplementedError(message)
         wanted = [v for v in self.arguments if v.needs_gradient] if wrt is None else list(wrt)
         fed = feed(named(self.arguments, at, repr(self)))
-        for variable in wanted:
+        tensors = [
+            v._tensor if v not in fed else fed[v].values if v._sequence is not None else fed[v]
+            for v in wanted
+        ]
+        for variable, tensor in zip(wanted, tensors, strict=True):
             if variable in fed:
-                fed[variable].requires_grad_()
+                tensor.requires_grad_()
         results = self._program(training=False).run(fed)
-        tensors = [fed[v] if v in fed else v._tensor for v in wanted]  # noqa: SIM401 (an input has no tensor)
         total = torch.stack([t.sum() for t in results]).sum()
         if total.requires_grad:
             gradients = torch.autograd.grad(total, tensors, materialize_grads=True)
         else:
             gradients = tuple(map(torch.zeros_like, tensors))
-        made = {v: g.detach().cpu().numpy() for v, g in zip(wanted, gradients, strict=True)}
+        made = {
+            v: arrays(Packed(g, fed[v].layout) if v in fed and v._sequence is not None else g)
+            for v, g in zip(wanted, gradients, strict=True)
+        }
         return made if len(made) != 1 else next(iter(made.values()))
 
     def _program(self, *, training: bool) -> Program:
@@ -298,9 +311,14 @@ class Function(TensorOpsMixin):
         return Function._of(tuple(rebuild(self._outputs, replaced)), name=self._name)
 
     def replace_placeholders(self, substitutions: Mapping[Any, Any]) -> "Function":
-        """Put variables in the place of placeholders, in this function itself, and return it."""
+        """Put variables in the place of placeholders, in the graph itself, and return the function.
+
+        All functions that share the graph see the change. What takes a placeholder's place may be
+        made from it: so a loop is closed.
+        """
         replaced = {as_variable(old): as_variable(new) for old, new in substitutions.items()}
-        self._outputs = tuple(rebuild(self._outputs, replaced))
+        resolve(self._outputs, replaced)
+        self._outputs = tuple(replaced.get(v, v) for v in self._outputs)
         self._order, self._programs = (), {}
         return self
 
@@ -328,7 +346,7 @@ class Function(TensorOpsMixin):
         for node in reversed(nodes(outputs)):
             yield Function._of(node.outputs)
             if node.block is not None and depth != 0:
-                yield from self._parts((node.block.root,), depth - 1)
+                yield from self._parts(node.block.roots, depth - 1)
 
     # Files.
 
@@ -359,7 +377,7 @@ class Function(TensorOpsMixin):
                 raise ValueError(message)
             model = Path(model).read_bytes()
         outputs, uid, name = _modelfile.from_bytes(model)
-        return Function._of(tuple(outputs), name=name if len(outputs) > 1 else "", uid=uid)
+        return Function._of(tuple(outputs), name=name, uid=uid)
 
     def restore(self, filename: str | Path) -> None:
         """Take the parameters' values from a file that was written from this function."""
@@ -389,11 +407,24 @@ def as_variable(value: Any, dtype: npt.DTypeLike = np.float32) -> Variable:
 
 
 def _trace(function: Callable[..., Any]) -> Function:
-    names = list(inspect.signature(function).parameters)
-    places = [Variable(None, kind=Kind.PLACEHOLDER, name=name) for name in names]
+    parameters = inspect.signature(function).parameters.values()
+    # An operation's further operands and its name are no arguments of the function.
+    asked = [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return trace(function, asked)
+
+
+def trace(function: Callable[..., Any], names: Sequence[str]) -> Function:
+    """Return what a Python function makes of placeholders with these names."""
+    places = [Variable(None, kind=Kind.PLACEHOLDER, axes=None, name=name) for name in names]
     result = function(*places)
     if isinstance(result, tuple):
         return Function._of(tuple(as_variable(part) for part in result), tuple(places))
+    if isinstance(result, Function):
+        return Function._of(result._outputs, tuple(places), result._name)
     return Function._of(as_variable(result), tuple(places))
 
 

@@ -60,7 +60,8 @@ def feed(values: Mapping[Variable, Any]) -> dict[Variable, Any]:
 def arrays(value: Any) -> Any:
     """Return a result as users get it: an array, or for sequences a list with one for each."""
     if not isinstance(value, Packed):
-        return value.detach().cpu().numpy()
+        value = value.detach()
+        return (value.to_dense() if value.is_sparse else value).cpu().numpy()
     listed = value.values.detach().index_select(0, value.layout.to_listed).cpu().numpy()
     return [part.copy() for part in np.split(listed, value.layout.starts[1:-1])]
 
@@ -78,8 +79,14 @@ def _fed(variable: Variable, value: Any) -> Any:
 def _tensor(variable: Variable, value: Any) -> torch.Tensor:
     device = use_default_device()._torch
     if isinstance(value, MinibatchData):
+        if value._counts is not None and variable._sequence is None and (value._counts != 1).any():
+            message = (
+                f"The minibatch's sequences have several samples each, but '{variable!r}' has no "
+                "sequence axis."
+            )
+            raise ValueError(message)
         if value.is_sparse:
-            return value._rows.dense(variable.shape)
+            return _read_rows(variable, value).dense(variable.shape)
         tensor = value._tensor.to(device, non_blocking=True).to(variable._torch_type)
         if value.shape[-1] != int(np.prod(variable.shape, dtype=int)):
             raise _mismatch(tuple(value.shape[2:]), variable)
@@ -115,7 +122,7 @@ def _sequences(variable: Variable, value: Any) -> Packed:
         layout = Layout.of(value._lengths())
         if not value.is_sparse:
             return Packed(_tensor(variable, value).index_select(0, layout.to_packed), layout)
-        rows = value._rows.shaped(variable.shape)
+        rows = _read_rows(variable, value)
     elif isinstance(value, Value):
         return _sequences(variable, value._sequences)
     else:
@@ -177,17 +184,20 @@ def _listed(variable: Variable, value: Any) -> list[Any]:
 def _sparse(variable: Variable, value: Any) -> SparseRows:
     """Return the samples of a sparse variable."""
     if isinstance(value, MinibatchData):
-        if value.is_sparse:
-            return value._rows.shaped(variable.shape)
-        return SparseRows.of(_tensor(variable, value).numpy())
+        return _read_rows(variable, value)
     if isinstance(value, SparseRows):
-        return value.shaped(variable.shape)
+        return value.on(use_default_device()._torch, variable._torch_type).shaped(variable.shape)
     if is_scipy(value):
         return from_scipy(value, variable.shape, variable._torch_type)
     if isinstance(value, list) and value and is_scipy(value[0]):
         parts = [from_scipy(part, variable.shape, variable._torch_type) for part in value]
         return SparseRows.joined(parts)
     return SparseRows.of(_tensor(variable, value).cpu().numpy())
+
+
+def _read_rows(variable: Variable, data: MinibatchData) -> SparseRows:
+    rows = data._rows.on(use_default_device()._torch, variable._torch_type)
+    return rows.shaped(variable.shape)
 
 
 def _mismatch(shape: tuple[int, ...], variable: Variable) -> ValueError:

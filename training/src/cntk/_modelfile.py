@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from cntk._absent import refuse
 from cntk._dictionary import Dictionary, FileAxis, NDShape, SizeT, decode, encode
-from cntk._graph import BLOCK, Node, close, make, make_block, nodes, settle
+from cntk._graph import BLOCK, Node, make, make_block, nodes
 from cntk._operations import BY_CODE, COMBINE, name_of
+from cntk._substitution import close, settle
 from cntk.axis import Axes
 from cntk.variables import Constant, Kind, Parameter, Variable
 

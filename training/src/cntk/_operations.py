@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from cntk import _elementwise, _normalize, _rearrange, _sequences, _spatial
+from cntk import _elementwise, _normalize, _products, _rearrange, _sequences, _spatial
 from cntk._graph import BLOCK, Operation
 
 _ROWS: Final = (
     *_elementwise.ROWS,
+    *_products.ROWS,
     *_rearrange.ROWS,
     *_spatial.ROWS,
     *_normalize.ROWS,

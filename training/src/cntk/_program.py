@@ -7,10 +7,10 @@ from typing import Any, Final, final
 import torch
 
 from cntk._dictionary import FileAxis
-from cntk._graph import settle
 from cntk._layout import Layout, Packed
 from cntk._loops import Loop
 from cntk._steps import Places, Step, behind_pooling, components, is_loop
+from cntk._substitution import settle
 from cntk.axis import text_of
 from cntk.variables import Variable
 

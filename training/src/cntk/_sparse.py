@@ -89,6 +89,15 @@ class SparseRows:
     def __len__(self) -> int:
         return (len(self.starts) - 1) // max(self._rows_each, 1)
 
+    def on(self, device: torch.device, dtype: torch.dtype) -> "SparseRows":
+        """Return the same samples on a device, as a type."""
+        return SparseRows(
+            self.starts.to(device, non_blocking=True),
+            self.columns.to(device, non_blocking=True),
+            self.values.to(device, dtype, non_blocking=True),
+            self.shape,
+        )
+
     def shaped(self, shape: Shape) -> "SparseRows":
         """Return the same values as samples of another shape with the same width.
 
@@ -123,12 +132,16 @@ class SparseRows:
         return whole.view(-1, *(self.shape if shape is None else shape))
 
     def times(self, matrix: _Tensor) -> _Tensor:
-        """Return rows @ matrix, shape (rows, out); `matrix` has the shape (width, out)."""
+        """Return rows @ matrix, shape (rows, out); `matrix` has the shape (width, out).
+
+        A parameter's gradient has the rows only that were picked.
+        """
         return functional.embedding_bag(
             self.columns,
             matrix,
             self.starts,
             mode="sum",
+            sparse=matrix.is_leaf,
             per_sample_weights=self.values.to(matrix.dtype),
             include_last_offset=True,
         )

@@ -27,16 +27,12 @@ class StreamDef:
     Args:
         field: Its name there.
         shape: How many values each sample has.
-        is_sparse: Only False is provided.
+        is_sparse: Whether samples are written as `index:value`, zeros left out.
     """
 
     field: str
     shape: int
     is_sparse: bool = False
-
-    def __post_init__(self) -> None:
-        if self.is_sparse:
-            raise refuse("StreamDef(is_sparse=True)")
 
 
 @final
@@ -82,23 +78,24 @@ class MinibatchData:
     """The samples of one stream in a minibatch.
 
     Args:
-        values: Shape (samples, dim), one sequence behind the other; or rows whose zeros are left
+        value: Shape (samples, dim), one sequence behind the other; or rows whose zeros are left
             out.
-        end_of_sweep: Whether the minibatch contains or reaches the end of a sweep.
-        lengths: Samples of each sequence, shape (sequences,); None: one for each.
+        sweep_end: Whether the minibatch contains or reaches the end of a sweep.
+        _counts: Samples of each sequence, shape (sequences,); None: one for each.
     """
 
     __slots__ = ("_counts", "_values", "end_of_sweep")
 
     def __init__(
         self,
-        values: "torch.Tensor | SparseRows",
-        end_of_sweep: bool,
-        lengths: npt.NDArray[np.int64] | None = None,
+        value: "torch.Tensor | SparseRows",
+        sweep_end: bool,
+        *,
+        _counts: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        self._values = values
-        self._counts = lengths
-        self.end_of_sweep = end_of_sweep
+        self._values = value
+        self._counts = _counts
+        self.end_of_sweep = sweep_end
 
     @property
     def num_samples(self) -> int:
@@ -208,12 +205,24 @@ class MinibatchSource:
             )
         (source,) = listed
         fields = {
-            name: _ctf.Field(stream.field, stream.shape) for name, stream in source.streams.items()
+            name: _ctf.Field(stream.field, stream.shape, stream.is_sparse)
+            for name, stream in source.streams.items()
         }
         table = _ctf.read(Path(source.filename), fields)
-        self._columns = {name: torch.from_numpy(column) for name, column in table.columns.items()}
+        self._columns = {
+            name: _samples(column, fields[name].dim) for name, column in table.columns.items()
+        }
         self._chunks = _order.chunks(table.lengths)
-        self._samples = len(table.lengths)
+        self._sequences = len(table.lengths)
+        self._counts = table.counts
+        # A sequence counts with the samples of its longest stream.
+        self._sizes = (
+            None if table.counts is None else np.maximum.reduce(list(table.counts.values()))
+        )
+        self._starts = {
+            name: np.cumsum([0, *count]) for name, count in (table.counts or {}).items()
+        }
+        self._samples = self._sequences if self._sizes is None else int(self._sizes.sum())
         self._limit = min(max_samples, max_sweeps * self._samples)
         self._seed = randomization_seed
         self._window = randomization_window_in_chunks
@@ -267,18 +276,58 @@ class MinibatchSource:
         if minibatch_size_in_samples <= 0:
             message = f"The minibatch size must be positive, not {minibatch_size_in_samples}."
             raise ValueError(message)
-        count = min(minibatch_size_in_samples, self._limit - self._position)
-        if count <= 0:
+        if self._position >= self._limit:
             return {}
         before = self._position // self._samples
-        lines = torch.from_numpy(self._lines(count))
-        self._position += count
+        if self._sizes is None:
+            count = min(minibatch_size_in_samples, self._limit - self._position)
+            chosen = self._lines(count)
+            self._position += count
+        else:
+            chosen = self._whole_sequences(minibatch_size_in_samples)
+            self._position += int(self._sizes[chosen].sum())
         ended = self._position // self._samples > before
         wanted = {info: info for info in self._streams.values()} if input_map is None else input_map
-        return {
-            key: MinibatchData(self._columns[info.name][lines], ended)
-            for key, info in wanted.items()
-        }
+        return {key: self._data(info.name, chosen, ended) for key, info in wanted.items()}
+
+    def _data(self, name: str, chosen: _order.Indices, ended: bool) -> MinibatchData:
+        column = self._columns[name]
+        rows, counts = chosen, None
+        if self._counts is not None:
+            counts = self._counts[name][chosen]
+            before = np.cumsum([0, *counts[:-1]])
+            starts = np.repeat(self._starts[name][chosen] - before, counts)
+            rows = starts + np.arange(len(starts))
+        lines = torch.from_numpy(rows)
+        if isinstance(column, SparseRows):
+            return MinibatchData(column.index_select(0, lines), ended, _counts=counts)
+        return MinibatchData(column[lines], ended, _counts=counts)
+
+    def _whole_sequences(self, most: int) -> _order.Indices:
+        """Return the next sequences that have no more samples than `most` together, one at least.
+
+        They may go on in the next sweep; one that begins before the limit is given out whole.
+        """
+        assert self._sizes is not None
+        parts: list[_order.Indices] = []
+        position = self._position
+        room = most
+        while position < self._limit:
+            sweep, at = divmod(position, self._samples)
+            order = self._order_of(sweep)
+            ends = np.cumsum(self._sizes[order])
+            first = int(np.searchsorted(ends - self._sizes[order], at))
+            fitting = int(np.searchsorted(ends, at + room, side="right"))
+            last = sweep * self._samples + ends - self._sizes[order]
+            within = int(np.searchsorted(last, self._limit))
+            stop = min(max(fitting, first if parts else first + 1), within)
+            parts.append(order[first:stop])
+            taken = int(ends[stop - 1] - at) if stop > first else 0
+            position += taken
+            room -= taken
+            if stop < len(order):
+                break
+        return np.concatenate(parts)
 
     def _lines(self, count: int) -> _order.Indices:
         parts = []
@@ -296,7 +345,7 @@ class MinibatchSource:
             if self._randomize:
                 order = _order.shuffled(self._chunks, self._seed + sweep, self._window)
             else:
-                order = np.arange(self._samples)
+                order = np.arange(self._sequences)
             self._sweep = (sweep, order)
         return self._sweep[1]
 
@@ -316,3 +365,11 @@ class MinibatchSource:
     def restore_from_checkpoint(self, checkpoint: Mapping[str, int]) -> None:
         """Go on from where `get_checkpoint_state` was called."""
         self._position = int(checkpoint[_POSITION])
+
+
+def _samples(column: "_ctf.Array | _ctf.Sparse", dim: int) -> "torch.Tensor | SparseRows":
+    if not isinstance(column, _ctf.Sparse):
+        return torch.from_numpy(column)
+    starts = np.cumsum([0, *column.counts])
+    places, values = torch.from_numpy(column.places), torch.from_numpy(column.values)
+    return SparseRows(torch.from_numpy(starts), places, values, (dim,))

@@ -12,6 +12,7 @@ import torch
 
 from cntk._absent import refuse
 from cntk._random import SEEDS
+from cntk.learners._rows import used_rows
 from cntk.learners._schedule import Schedule, _schedule, momentum_schedule_per_sample
 from cntk.variables import Parameter
 
@@ -103,9 +104,13 @@ class Learner:
         for parameter in self.parameters:
             value, gradient = parameter._tensor, parameter._tensor.grad
             if gradient is not None:
-                gradient = self._options.prepared(gradient, value, samples)
-                self._rule(value, gradient, self._state[parameter], step)
-                self._options.finish(value, step.rate, samples)
+                if gradient.is_sparse and (self._options.l1 or self._options.l2):
+                    gradient = gradient.to_dense()
+                state = self._state[parameter]
+                with used_rows(value, gradient, state) as (part, change, kept):
+                    change = self._options.prepared(change, part, samples)
+                    self._rule(part, change, kept, step)
+                    self._options.finish(part, step.rate, samples)
                 value.grad = None
         self._samples += samples
         self._sweeps += sweep_end

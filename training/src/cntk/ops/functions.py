@@ -13,9 +13,10 @@ import torch
 from cntk import _modelfile, _text
 from cntk._absent import absent
 from cntk._feed import arrays, feed, named
-from cntk._graph import Node, leaves, nodes, rebuild, resolve, settle
+from cntk._graph import Node, leaves, nodes
 from cntk._layout import Packed
 from cntk._program import Program
+from cntk._substitution import rebuild, resolve, settle
 from cntk.tensor import TensorOpsMixin
 from cntk.variables import Constant, Kind, Parameter, Shape, Variable, _next_uid
 

@@ -132,10 +132,13 @@ class Trainer:
         if not arguments:
             return False
         values = named(self._arguments, arguments, "The criterion")
-        count = samples(values)
-        if not count or not any(learner.learning_rate() for learner in self.parameter_learners):
+        if not samples(values) or not any(
+            learner.learning_rate() for learner in self.parameter_learners
+        ):
             return False
         results = self._training.run(feed(values))
+        # The loss says what a sample is: a step of a sequence, or a whole one.
+        count = len(results[0]) if self._loss._batched else samples(values)
         loss = results[0].sum()
         loss.backward()  # type: ignore[no-untyped-call]
         self._sums = [loss.detach(), *(t.detach().sum() for t in results[1:])]
@@ -166,7 +169,10 @@ class Trainer:
         needed = {v: values[v] for v in self._testing.inputs if v in values}
         with torch.no_grad():
             (metric,) = self._testing.run(feed(needed))
-        total, count = metric.sum(), samples(values)
+        count = (
+            len(metric) if self._metric is not None and self._metric._batched else samples(values)
+        )
+        total = metric.sum()
         for writer in self._writers:
             writer._tested(count, total)
         return float(total) / count

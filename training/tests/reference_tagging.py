@@ -203,6 +203,43 @@ def series(C: Any) -> Tuple[Any, List[Any]]:
     return model, seen
 
 
+def translation(C: Any) -> Tuple[Any, List[Any]]:
+    """Return a sequence-to-sequence model with two axes, and losses of 6 minibatches."""
+    S, L, size = C.sequence, C.layers, 7
+    x = S.input_variable(size, sequence_axis=C.Axis("inputAxis"), name="source")
+    y = S.input_variable(size, sequence_axis=C.Axis("labelAxis"), name="target")
+    labels, start = S.slice(y, 1, 0), S.first(y)
+    is_first = S.is_first(labels)
+    encoder = L.Recurrence(L.LSTM(8), go_backwards=True, return_full_state=True)
+    thoughts = [S.broadcast_as(S.first(v), labels) for v in encoder(L.Embedding(5)(x)).outputs]
+    before = S.past_value(C.alias(labels))
+    given = C.element_select(is_first, S.scatter(start, is_first), before)
+    ahead = [L.ForwardDeclaration() for _ in thoughts]
+    states = [C.element_select(is_first, v, S.past_value(a)) for v, a in zip(thoughts, ahead)]
+    step = L.LSTM(8)(*(states + [L.Embedding(5)(given)]))
+    for declared, made in zip(ahead, step.outputs):
+        declared.resolve_to(made)
+    model = L.Dense(size)(step.outputs[0])
+    loss = C.cross_entropy_with_softmax(model, labels)
+    error = C.classification_error(model, labels)
+    rate = C.learning_parameter_schedule_per_sample(0.05)
+    learner = C.momentum_sgd(model.parameters, rate, C.momentum_schedule(0.5))
+    trainer = C.Trainer(model, (loss, error), [learner])
+    draw, eye, seen = np.random.RandomState(1), np.eye(size, dtype=np.float32), []
+    for _ in range(6):
+        source = [eye[draw.randint(size, size=n)] for n in (3, 5, 2)]
+        target = [eye[draw.randint(size, size=n)] for n in (4, 3, 6)]
+        trainer.train_minibatch({x: source, y: target})
+        seen.append(
+            [
+                trainer.previous_minibatch_sample_count,
+                trainer.previous_minibatch_loss_average,
+                trainer.previous_minibatch_evaluation_average,
+            ]
+        )
+    return model, seen
+
+
 def main() -> None:
     import cntk
 
@@ -226,6 +263,8 @@ def main() -> None:
         cntk.cntk_py.reset_random_seed()
         model, losses["series"] = series(cntk)
         model.save(os.path.join(target, "series_cntk27.dnn"))
+        cntk.cntk_py.reset_random_seed()
+        losses["translation"] = translation(cntk)[1]
         with open(os.path.join(target, "tagging_cntk27.json"), "w") as file:
             json.dump(losses, file)
 

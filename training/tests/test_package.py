@@ -73,7 +73,14 @@ def test_the_device_can_be_chosen_until_it_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["convnet_mnist.py", "mnist/convert.py", "tests/reference_functions.py"]
+    "name",
+    [
+        "convnet_mnist.py",
+        "mnist/convert.py",
+        "tests/reference_functions.py",
+        "tests/reference_sequences.py",
+        "tests/reference_tagging.py",
+    ],
 )
 def test_scripts_are_python_3_6(name: str) -> None:
     """What must run under the original runtime uses no newer syntax."""

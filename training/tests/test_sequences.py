@@ -8,6 +8,7 @@ import pytest
 
 import cntk as C
 import reference_sequences
+from cntk._dictionary import decode, encode
 
 STORED = np.load(Path(__file__).parent / "data" / "sequences_cntk27.npz")
 NAMES = sorted(key[5:] for key in STORED.files if key.startswith("file_"))
@@ -84,3 +85,19 @@ def test_function_prints_as_in_cntk(name: str, built: Any) -> None:
     numbers = str.maketrans("", "", "0123456789")
     assert str(built[1][name]).translate(numbers) == str(text).translate(numbers)
     assert repr(built[1][name].outputs[0].shape) == shape
+
+
+def test_models_with_other_connections_are_refused_or_loaded() -> None:
+    """Whatever is connected to whatever, reading a model with loops ends, perhaps in an error."""
+    draw = np.random.default_rng(0)
+    for name in ("lstm_options", "unfold_until", "scatter"):
+        for _ in range(40):
+            model = decode(STORED[f"file_{name}"].tobytes())
+            functions = model["primitive_functions"]
+            uids = [f"{f['uid']}_Output_0" for f in functions] + [v["uid"] for v in model["inputs"]]
+            inputs = functions[draw.integers(len(functions))]["inputs"]
+            inputs[draw.integers(len(inputs))] = uids[draw.integers(len(uids))]
+            try:
+                C.load_model(encode(model))
+            except (RuntimeError, ValueError, NotImplementedError):
+                continue

@@ -103,7 +103,11 @@ def from_bytes(data: bytes) -> tuple[list[Variable], str, str]:
         raise RuntimeError(message)
     outputs = [reading.closed.get(v, v) for v in reading.made[root]]
     if reading.closed:
-        settle(outputs)
+        try:
+            settle(outputs)
+        except RecursionError:
+            message = "The model's blocks go in a circle."
+            raise ValueError(message) from None
     node = outputs[0]._node
     # The name of a single function stands in its node.
     name = "" if node is not None and node.uid == root else str(model.get("name", ""))

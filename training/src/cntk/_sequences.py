@@ -87,7 +87,18 @@ def _delay(node: Node, _training: bool) -> Bound:
 # Choosing steps.
 
 
-def _where_axes(_name: str, attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+def _need_sequence(name: str, operand: Variable) -> None:
+    if operand._axes is not None and operand._sequence is None:
+        message = f"Operation '{name}': Operand '{operand!r}' has no sequence axis."
+        raise RuntimeError(message)
+
+
+def _where_axes(name: str, attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+    _need_sequence(name, operands[0])
+    return _new_axes(attributes)
+
+
+def _new_axes(attributes: Dictionary) -> Axes | None:
     if "newDynamicAxes" not in attributes:
         return None
     return tuple(sorted(attributes["newDynamicAxes"], key=lambda axis: axis.ordered))
@@ -151,11 +162,17 @@ def _where(node: Node, _training: bool) -> Bound:
     return run
 
 
+def _index_axes(name: str, _attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+    _need_sequence(name, operands[0])
+    return operands[1]._axes
+
+
 def _second_axes(_name: str, _attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
     return operands[1]._axes
 
 
-def _last_axes(_name: str, _attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+def _last_axes(name: str, _attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+    _need_sequence(name, operands[-1])
     return operands[-1]._axes
 
 
@@ -164,6 +181,13 @@ def _scalar(_attributes: Dictionary, _operands: Sequence[Variable]) -> Shape:
 
 
 def _first_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    return operands[0].shape
+
+
+def _by_rows(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    if operands[1].shape != () or not operands[1]._batched:
+        message = f"'{operands[1]!r}' is no index of steps: it must be one number for each."
+        raise ValueError(message)
     return operands[0].shape
 
 
@@ -225,7 +249,7 @@ def _reconcile(node: Node, _training: bool) -> Bound:
 def _pack_axes(_name: str, attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
     if operands[0]._axes is None:
         return None
-    return _where_axes("", attributes, operands)
+    return _new_axes(attributes)
 
 
 def _settle_pack(attributes: Dictionary, operands: Sequence[Variable]) -> Dictionary:
@@ -273,7 +297,8 @@ def _to_sequence_like(node: Node, _training: bool) -> Bound:
     return run
 
 
-def _batch_axes(_name: str, _attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+def _batch_axes(name: str, _attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+    _need_sequence(name, operands[0])
     axes = operands[0]._axes
     return None if axes is None else tuple(axis for axis in axes if not axis.ordered)
 
@@ -320,19 +345,19 @@ ROWS: Final[tuple[Operation, ...]] = (
     ),
     Operation(13, "Where", _scalar, _where, _settle_where, axes=_where_axes, along=-1),
     Operation(
-        28, "PackedIndex", _scalar, _packed_index, axes=_second_axes, along=1, takes_sparse=True
+        28, "PackedIndex", _scalar, _packed_index, axes=_index_axes, along=1, takes_sparse=True
     ),
     Operation(
         29,
         "GatherPacked",
-        _first_shape,
+        _by_rows,
         _gather,
         axes=_second_axes,
         along=1,
         takes_sparse=True,
         keeps_sparse=True,
     ),
-    Operation(30, "ScatterPacked", _first_shape, _scatter, axes=_last_axes, along=2),
+    Operation(30, "ScatterPacked", _by_rows, _scatter, axes=_last_axes, along=2),
     Operation(
         50,
         "ReconcileDynamicAxis",

@@ -161,13 +161,50 @@ def test_a_missing_file_is_named() -> None:
         source(Path("/nonexist"))
 
 
-def test_sequences_and_sparse_data_are_refused_by_name(tmp_path: Path) -> None:
-    """What the reader does not do yet it does not do silently."""
-    (tmp_path / "data").write_text("0 |features 1 2 |labels 3\n0 |features 4 5 |labels 6\n")
-    with pytest.raises(NotImplementedError, match="continue sequence 0"):
-        source(tmp_path / "data")
-    with pytest.raises(NotImplementedError, match="is_sparse=True"):
-        StreamDef("f", 2, is_sparse=True)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 |f 10:1 |l 1\n", "Reached the maximum number of allowed errors.*the index 10"),
+        ("0 |f a:1 |l 1\n", "Reached the maximum number of allowed errors.*'a:1' instead of"),
+        ("0 |f 1:x |l 1\n", "Reached the maximum number of allowed errors.*'1:x' instead of"),
+        ("0 |f 1 |l 1\n", "Reached the maximum number of allowed errors.*'1' instead of"),
+        ("0 |f 1:1 |f 2:1 |l 1\n", "Reached the maximum number of allowed errors.*a second 'f'"),
+        ("0 |g 1:1\n", "Reached the maximum number of allowed errors.*no 'f', 'l'"),
+        ("0 |f 1:1 |l 1\n1 |l 2\n", "Malformed input file. Bailing out..*no 'f' in the sequence 1"),
+    ],
+)
+def test_malformed_sparse_and_sequence_files_are_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    """CNTK's words, then what is wrong and where."""
+    (tmp_path / "data").write_text(text)
+    streams = StreamDefs(f=StreamDef("f", 10, is_sparse=True), l=StreamDef("l", 1))
+    with pytest.raises(RuntimeError, match=message):
+        MinibatchSource(CTFDeserializer(tmp_path / "data", streams))
+
+
+def test_sequences_cannot_be_fed_to_an_input_without_their_axis(tmp_path: Path) -> None:
+    """Steps are not taken for samples."""
+    (tmp_path / "data").write_text("0 |f 1 |l 3\n0 |f 4 |l 6\n")
+    streams = StreamDefs(f=StreamDef("f", 1), l=StreamDef("l", 1))
+    source = MinibatchSource(CTFDeserializer(tmp_path / "data", streams))
+    x = C.input_variable(1)
+    with pytest.raises(ValueError, match="has no sequence axis"):
+        (x * 2).eval(source.next_minibatch(2, {x: source.streams.f}))
+
+
+def test_a_source_of_sequences_goes_on_from_its_position(tmp_path: Path) -> None:
+    """A position counts samples; a source that is set there gives the same sequences."""
+    lines = [f"{i} |f {i}\n" * (i % 3 + 1) for i in range(9)]
+    (tmp_path / "data").write_text("".join(lines))
+    streams = StreamDefs(f=StreamDef("f", 1))
+    one, two = (MinibatchSource(CTFDeserializer(tmp_path / "data", streams)) for _ in range(2))
+    for _ in range(5):
+        one.next_minibatch(5)
+    two.restore_from_checkpoint(one.get_checkpoint_state())
+    for _ in range(5):
+        here, there = (next(iter(s.next_minibatch(5).values())).as_sequences() for s in (one, two))
+        assert [part.tolist() for part in here] == [part.tolist() for part in there]
 
 
 def test_mnist_comes_in_cntks_order(mnist: Path) -> None:
@@ -180,3 +217,125 @@ def test_mnist_comes_in_cntks_order(mnist: Path) -> None:
     first = shuffled.next_minibatch(6)[shuffled.streams.f].asarray()
     np.testing.assert_array_equal(first, everything[[6096, 7045, 8240, 46310, 42416, 47947]])
     assert everything.mean() == pytest.approx(33.318421, abs=1e-3)
+
+
+def ctf(folder: Path, count: int = 10) -> C.io.CTFDeserializer:
+    (folder / "numbers.ctf").write_text("".join(f"|x {i}\n" for i in range(count)))
+    return C.io.CTFDeserializer(folder / "numbers.ctf", C.io.StreamDefs(x=C.io.StreamDef("x", 1)))
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "positions"),
+    [
+        (0, [[0, 3], [6, 9], [2], []], [4, 10, 13, 13]),
+        (1, [[1], [4], [7], [0]], [2, 5, 8, 11]),
+        (2, [[2], [5], [8], [1]], [3, 6, 9, 12]),
+    ],
+)
+def test_workers_take_turns_with_samples_in_order(
+    tmp_path: Path, part: int, values: list[list[int]], positions: list[int]
+) -> None:
+    """Each gets its part of the size, the first ones more, and goes on behind its last sample."""
+    source = C.io.MinibatchSource(ctf(tmp_path), randomize=False, max_samples=13)
+    for wanted, position in zip(values, positions, strict=True):
+        data = source.next_minibatch(4, num_data_partitions=3, partition_index=part)
+        assert [int(v) for d in data.values() for v in d.asarray().ravel()] == wanted
+        assert source.get_checkpoint_state() == {"minibatchSourcePosition": position}
+
+
+def test_workers_take_turns_with_samples_where_there_are_too_few_chunks(tmp_path: Path) -> None:
+    """Shuffled lines of one chunk are for all; CNTK would give the first worker everything."""
+    parts = [C.io.MinibatchSource(ctf(tmp_path)) for _ in range(2)]
+    given = [
+        source.next_minibatch(4, num_data_partitions=2, partition_index=i)[source.streams.x]
+        for i, source in enumerate(parts)
+    ]
+    assert [d.asarray().ravel().tolist() for d in given] == [[4, 3], [7, 9]]
+    with pytest.raises(ValueError, match="no partition 3"):
+        parts[0].next_minibatch(4, num_data_partitions=3, partition_index=3)
+
+
+def test_limits_and_windows_exclude_each_other(tmp_path: Path) -> None:
+    """CNTK's words; a window of nothing, or none, is no shuffle."""
+    with pytest.raises(RuntimeError, match="max samples and max sweeps are mutually exclusive"):
+        C.io.MinibatchSource(ctf(tmp_path), max_samples=5, max_sweeps=1)
+    with pytest.raises(RuntimeError, match="randomization window in chunks and randomization"):
+        C.io.MinibatchSource(ctf(tmp_path), randomization_window_in_samples=5)
+    plain = C.io.MinibatchSource(ctf(tmp_path), randomization_window_in_chunks=0)
+    assert plain.next_minibatch(3)[plain.streams.x].asarray().ravel().tolist() == [0, 1, 2]
+    assert repr(plain.next_minibatch(3)) == (
+        "{x([1]): MinibatchData(data=Value([3 x 1 x 1], CPU), samples=3, seqs=3)}"
+    )
+
+
+def test_a_source_is_restored_from_its_state(tmp_path: Path) -> None:
+    """The state is a position; anything else is refused, as CNTK does."""
+    source = C.io.MinibatchSource(ctf(tmp_path))
+    assert source.is_infinite()
+    source.next_minibatch(4)
+    assert source.get_checkpoint_state() == source.current_position
+    source.current_position = {"minibatchSourcePosition": 13}
+    assert source.next_minibatch(4)[source["x"]].asarray().ravel().tolist() == [6, 5, 7, 0]
+    for bad in ({}, {"a": 1}):
+        with pytest.raises(ValueError, match="misses required field minibatchSourcePosition"):
+            source.restore_from_checkpoint(bad)
+    for wrong in ("x", -1):
+        with pytest.raises(ValueError, match="is a count of samples"):
+            source.restore_from_checkpoint({"minibatchSourcePosition": wrong})  # type: ignore[dict-item]
+    with pytest.raises(RuntimeError, match="No stream found matching given name 'z'"):
+        source.stream_info("z")
+
+
+NUMBERS = np.arange(10, dtype=np.float32).reshape(10, 1)
+
+
+def test_arrays_are_given_out_sweep_by_sweep() -> None:
+    """In order, cut at the sweep's end and at max_samples; the state is cursor and total."""
+    source = C.io.MinibatchSourceFromData({"x": NUMBERS, "y": NUMBERS * 2}, max_samples=13)
+    found = []
+    while data := source.next_minibatch(4):
+        part = data[source.streams.x]
+        found.append((part.asarray().ravel().tolist(), part.num_samples, part.end_of_sweep))
+        np.testing.assert_array_equal(data[source["y"]].asarray(), part.asarray() * 2)
+    assert found == [
+        ([0, 1, 2, 3], 4, False),
+        ([4, 5, 6, 7], 4, False),
+        ([8, 9], 2, True),
+        ([0, 1, 2], 3, True),
+    ]
+    assert source.get_checkpoint_state() == {"cursor": 3, "total_num_samples": 13}
+    source.restore_from_checkpoint({"cursor": 7, "total_num_samples": 7})
+    second = source.next_minibatch(6, 2, 1)[source.streams.x]
+    assert (second.asarray().ravel().tolist(), second.shape) == ([8.0], (1, 1))
+    assert not source.is_infinite()
+    assert C.io.MinibatchSourceFromData({"x": NUMBERS}).is_infinite()
+
+
+def test_an_array_of_any_shape_feeds_an_input() -> None:
+    """Minibatch data of shape (samples, 2, 3) go where an input of shape (2, 3) is."""
+    values = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    source = C.io.MinibatchSourceFromData({"x": values})
+    x = C.input_variable((2, 3))
+    data = source.next_minibatch(3)[source.streams.x]
+    np.testing.assert_array_equal((x * 2).eval({x: data}), values[:3] * 2)
+    with pytest.raises(ValueError, match=r"'\[2 x 3\]' do not match"):
+        C.relu(C.input_variable(5)).eval(data)
+
+
+@pytest.mark.parametrize(
+    ("streams", "error", "text"),
+    [
+        ({}, ValueError, "at least one stream must be specified"),
+        ({"x": [1, 2]}, TypeError, "data must be a numpy.array"),
+        ({"x": "a"}, TypeError, "data must be a numpy.array"),
+        ({"x": NUMBERS, "y": NUMBERS[:5]}, TypeError, "the same first dimension"),
+        ({"x": NUMBERS[:0]}, ValueError, "data is empty"),
+        ({"x": [NUMBERS, NUMBERS]}, NotImplementedError, "sparse data or sequences"),
+    ],
+)
+def test_what_is_no_data_is_refused(
+    streams: dict[str, object], error: type[Exception], text: str
+) -> None:
+    """MinibatchSourceFromData refuses with CNTK's messages."""
+    with pytest.raises(error, match=text):
+        C.io.MinibatchSourceFromData(streams)

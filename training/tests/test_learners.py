@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import cntk as C
+import reference_learners
+from cntk._ziggurat import normal
 from cntk.learners import UnitType
 
+BOGUS: Any = "bogus"
 SEQUENCE = [(4, 1), (2, 3), (4, -2), (4, 0), (4, 0)]
 
 
@@ -143,3 +147,149 @@ def test_a_learner_needs_parameters() -> None:
     """An empty list is refused in CNTK's words."""
     with pytest.raises(ValueError, match="must not be empty"):
         C.sgd([], 0.1)
+
+
+def test_all_learners_follow_cntk(data: Path) -> None:
+    """Every kind with every option moves as in CNTK over minibatches of changing sizes."""
+    stored = np.load(data / "learners_cntk27.npz")
+    made = reference_learners.all_paths(C)
+    assert sorted(made) == stored["names"].tolist()
+    paths = np.stack([made[name] for name in sorted(made)])
+    worst = np.abs(paths - stored["paths"]).max(axis=(1, 2))
+    assert {n: w for n, w in zip(sorted(made), worst, strict=True) if w > 3e-6} == {}
+
+
+def test_noise_is_cntks() -> None:
+    """Noise of standard deviation 1 is what CNTK draws with the seeds 5 and 6, tails included."""
+    C.cntk_py.set_fixed_random_seed(5)
+    x, w, v = C.input_variable(1), C.parameter((2000,)), C.parameter((3,))
+    loss = C.reduce_sum(w * x) + C.reduce_sum(v * x)
+    learner = C.sgd([w, v], 1e-30, gaussian_noise_injection_std_dev=1.0)
+    C.Trainer(loss, loss, learner).train_minibatch({x: np.zeros((1, 1), np.float32)})
+    expected = [-0.7843465, -0.06774167, -0.38317904, -0.5394561, -0.05048728]
+    np.testing.assert_allclose(w.value[:5], expected, rtol=1e-6)
+    # The 348th number comes from beyond the outermost layer.
+    np.testing.assert_allclose(w.value[347:350], [0.14417686, 3.8898509, -2.1235375], rtol=1e-6)
+    np.testing.assert_allclose(v.value, [-0.8476334, 0.94454724, 1.308295], rtol=1e-6)
+    np.testing.assert_array_equal(normal(5, 2000).astype(np.float32), w.value)
+
+
+def test_a_learner_can_be_used_without_a_trainer() -> None:
+    """Update takes gradients; counts and rates follow, and a new schedule begins at once."""
+    w = C.parameter((2,), init=1.0)
+    learner = C.sgd([w], 0.1)
+    assert learner.update({w: np.array([1, 2], np.float32)}, 4, True) is True
+    np.testing.assert_allclose(w.value, [0.975, 0.95])
+    counts = learner.total_number_of_samples_seen(), learner.total_number_of_sweeps_seen()
+    assert (*counts, learner.total_number_of_minibatches_seen()) == (4, 1, 1)
+    learner.reset_learning_rate(C.learning_parameter_schedule([0.3, 0.4], epoch_size=5))
+    assert learner.learning_rate() == 0.3
+    learner.update({w: np.zeros(2, np.float32)}, 6)
+    assert learner.learning_rate() == 0.4
+    w.value = np.ones(2)
+    # What the rate is meant for stays: a minibatch.
+    learner.reset_learning_rate(C.learning_rate_schedule(0.2, UnitType.sample))
+    learner.update({w: np.array([1, 2], np.float32)}, 4)
+    np.testing.assert_allclose(w.value, [0.95, 0.9])
+
+
+def test_what_a_learner_is_meant_for() -> None:
+    """minibatch_size, IGNORE and use_mean_gradient choose between sums and means."""
+    w = C.parameter((2,))
+    assert not C.sgd([w], 0.1).is_compatible_mode()
+    assert C.sgd([w], 0.1, minibatch_size=C.learners.IGNORE).is_compatible_mode()
+    assert C.sgd([w], 0.1, use_mean_gradient=True).is_compatible_mode()
+    assert C.sgd([w], 0.1, minibatch_size=8).minibatch_size == 8
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda w: C.sgd([w, w], 0.1), ValueError, "must not contain duplicates"),
+        (lambda w: C.sgd(w, 0.1), TypeError, "a list of parameters"),
+        (lambda w: C.sgd([w], "a"), ValueError, "training parameter schedule type"),
+        (lambda w: C.momentum_sgd([w], 0.1, None), ValueError, "schedule type"),
+        (lambda w: C.sgd([w], []), RuntimeError, "schedule is empty"),
+        (lambda w: C.rmsprop([w], 0.1, 0.9, 0.5, 0.7, 10, 0.1), RuntimeError, "inc must be"),
+        (lambda w: C.rmsprop([w], 0.1, 1.9, 1.5, 0.7, 10, 0.1), RuntimeError, "gamma must be"),
+        (lambda w: C.rmsprop([w], 0.1, 0.9, 1.5, 0.7, 0.01, 0.1), RuntimeError, "max must be"),
+        (lambda w: C.adam([w], 0.1, 0.9, epsilon=-1), ValueError, "trying to set it to -1"),
+        (lambda w: C.sgd([w], 0.1).reset_learning_rate(0.2), ValueError, "not supported"),
+        (
+            lambda _: C.learning_parameter_schedule([(0, 0.1), (1, 0.2)], epoch_size=1),
+            RuntimeError,
+            "must not be 0",
+        ),
+        (lambda _: C.learning_parameter_schedule((0.1,)), ValueError, "a float or a list"),
+        (lambda _: C.learning_rate_schedule(0.1, BOGUS), ValueError, "'bogus' is not a valid"),
+    ],
+)
+def test_mistakes_are_told_in_cntks_words(make: Any, error: type[Exception], text: str) -> None:
+    """What cannot be a learner or a schedule is refused with CNTK's message."""
+    with pytest.raises(error, match=text):
+        make(C.parameter((2,)))
+
+
+class Halving(C.UserLearner):
+    """Takes half of the mean gradient."""
+
+    def __init__(self, parameters: Sequence[C.Parameter], last: bool | None = True) -> None:
+        super().__init__(parameters, C.learning_parameter_schedule(0.5))
+        self.seen: list[tuple[int, bool]] = []
+        self.last = last
+
+    def update(self, gradient_values: Any, training_sample_count: int, sweep_end: bool) -> bool:
+        self.seen.append((training_sample_count, sweep_end))
+        for parameter, gradient in gradient_values.items():
+            np.testing.assert_array_equal(gradient.asarray(), gradient)
+            parameter.value = parameter.value - 0.5 * gradient / training_sample_count
+        return self.last  # type: ignore[return-value]
+
+
+def test_learners_can_be_written_in_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """A UserLearner gets sums of gradients, the samples and the sweep's end; False ends it."""
+    x, w = C.input_variable(2), C.parameter((2,), init=1.0)
+    loss = C.reduce_sum(w * x)
+    learner = Halving([w])
+    trainer = C.Trainer(loss, loss, learner, C.logging.ProgressPrinter(freq=1))
+    batch = {x: np.ones((3, 2), np.float32)}
+    assert trainer.train_minibatch(batch, is_sweep_end=True) is True
+    np.testing.assert_allclose(w.value, [0.5, 0.5])
+    assert (learner.seen, trainer.total_number_of_samples_seen) == ([(3, True)], 3)
+    assert learner.total_number_of_sweeps_seen() == 1
+    assert "Learning rate per minibatch: 0.5\n Minibatch[" in capsys.readouterr().out
+    learner.last = False
+    assert trainer.train_minibatch(batch) is False
+    assert trainer.total_number_of_samples_seen == 3
+    learner.last = None
+    with pytest.raises(TypeError, match="must return a bool"):
+        trainer.train_minibatch(batch)
+
+
+@pytest.mark.skipif(not hasattr(C, "assign"), reason="needs assign")
+def test_learners_can_be_functions() -> None:
+    """Universal runs the assignments of a function of parameters and gradients."""
+    assign: Any = getattr(C, "assign", None)
+
+    def adagrad(parameters: Any, gradients: Any) -> Any:
+        kept = [C.constant(0, shape=p.shape) for p in parameters]
+        updates = []
+        for p, g, a in zip(parameters, gradients, kept, strict=True):
+            squares = assign(a, g * g)
+            updates.append(assign(p, p - 0.01 * g / C.sqrt(squares + 1e-6)))
+        return C.combine(updates)
+
+    x, w = C.input_variable(2), C.parameter((2,), init=1.0)
+    loss = C.reduce_sum(w * x)
+    trainer = C.Trainer(loss, loss, C.universal(adagrad, [w]))
+    assert trainer.train_minibatch({x: np.ones((3, 2), np.float32)}) is True
+    np.testing.assert_allclose(w.value, [0.99, 0.99], rtol=1e-6)
+
+
+def test_universal_refuses_what_cannot_learn() -> None:
+    """The function takes two arguments, and what it returns depends on the parameters."""
+    w = C.parameter((2,))
+    with pytest.raises(ValueError, match="accepts two arguments"):
+        C.universal(lambda _: None, [w])  # type: ignore[arg-type, misc]
+    with pytest.raises(RuntimeError, match="does not contain the parameter"):
+        C.universal(lambda _, gradients: gradients[0] * 2, [w])

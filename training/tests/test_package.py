@@ -14,15 +14,14 @@ from conftest import TRAINING
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (C, "sequence"),
-        (C, "rmsprop"),
-        (C.layers, "Recurrence"),
+        (C, "optimized_rnnstack"),
+        (C.layers, "AttentionModel"),
         (C.ops, "roipooling"),
-        (C.io, "ImageDeserializer"),
-        (C.learners, "adadelta"),
-        (C.train, "training_session"),
+        (C.io, "CBFDeserializer"),
+        (C.debugging, "debug_model"),
+        (C.train, "bogus"),
         (C.initializer, "normal"),
-        (C.logging, "TensorBoardProgressWriter"),
+        (C.logging, "bogus"),
     ],
 )
 def test_what_is_not_there_says_so_by_its_name(module: object, name: str) -> None:
@@ -73,8 +72,32 @@ def test_the_device_can_be_chosen_until_it_is_used() -> None:
         C.device.gpu(4096)
 
 
+def test_devices_can_be_excluded_before_they_are_used() -> None:
+    """An excluded device is not taken; with none left there is an error."""
+    code = (
+        "import cntk as C; C.device.set_excluded_devices([C.cpu()]); "
+        "print(C.device.try_set_default_device(C.cpu()), C.cpu().is_locked()); C.constant(1)"
+    )
+    source = {"PYTHONPATH": str(TRAINING / "src"), "CUDA_VISIBLE_DEVICES": ""}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=source, capture_output=True, text=True, check=False
+    )
+    assert run.stdout == "False False\n"
+    assert "All devices are excluded" in run.stderr
+
+
 @pytest.mark.parametrize(
-    "name", ["convnet_mnist.py", "mnist/convert.py", "tests/reference_functions.py"]
+    "name",
+    [
+        "convnet_mnist.py",
+        "mnist/convert.py",
+        "tests/reference_checkpoint.py",
+        "tests/reference_functions.py",
+        "tests/reference_learners.py",
+        "tests/reference_sequences.py",
+        "tests/reference_sessions.py",
+        "tests/reference_tagging.py",
+    ],
 )
 def test_scripts_are_python_3_6(name: str) -> None:
     """What must run under the original runtime uses no newer syntax."""

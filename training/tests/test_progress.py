@@ -104,8 +104,8 @@ def test_a_log_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"Redirecting log to file {path}\n"
     assert path.read_text().splitlines() == [
         str(path),
-        "CNTKCommandTrainInfo: train : 7",
-        "CNTKCommandTrainInfo: CNTKNoMoreCommands_Total : 7",
+        "CNTKCommandTrainInfo: train : 300",
+        "CNTKCommandTrainInfo: CNTKNoMoreCommands_Total : 300",
         "CNTKCommandTrainBegin: train",
         "Learning rate per 1 samples: 0.001",
         "Momentum per minibatch: 0.9",

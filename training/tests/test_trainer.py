@@ -61,7 +61,7 @@ def test_a_combination_or_a_loss_alone_are_criteria() -> None:
     combined = C.Trainer(None, C.combine([loss, error]), C.sgd(z.parameters, 0.1))
     assert combined.test_minibatch(batch(x, y, [0])) == 0
     alone = C.Trainer(z, loss, C.sgd(z.parameters, 0.1))
-    with pytest.raises(ValueError, match="no evaluation function"):
+    with pytest.raises(ValueError, match="no evaluation function was specified"):
         alone.test_minibatch(batch(x, y, [0]))
 
 
@@ -88,9 +88,86 @@ def test_several_learners_share_the_work() -> None:
     np.testing.assert_allclose(z.b.value, 0, atol=1e-25)
 
 
-def test_checkpoints_say_that_they_are_not_there() -> None:
-    """save_checkpoint raises an error with its own name."""
-    _x, _y, z, loss, error = model()
+def test_a_rate_of_0_is_still_a_minibatch() -> None:
+    """Nothing is learned, but loss and count are those of the minibatch, as in CNTK."""
+    x, y, z, loss, error = model()
+    trainer = C.Trainer(z, (loss, error), C.sgd(z.parameters, 0.0))
+    assert trainer.train_minibatch(batch(x, y, [0, 1])) is False
+    assert trainer.previous_minibatch_sample_count == 2
+    assert trainer.previous_minibatch_loss_average == pytest.approx(np.log(2), rel=1e-6)
+    assert trainer.total_number_of_samples_seen == 0
+
+
+def test_the_first_learner_counts() -> None:
+    """One learner at rest does not stop the other; the trainer counts what the first has seen."""
+    x, y, z, loss, error = model()
+    learners = [C.sgd([z.W], 0.0), C.sgd([z.b], 0.1)]
+    trainer = C.Trainer(z, (loss, error), learners)
+    assert trainer.train_minibatch(batch(x, y, [0, 1, 1])) is True
+    counts = [learner.total_number_of_samples_seen() for learner in learners]
+    assert (trainer.total_number_of_samples_seen, counts) == (0, [0, 3])
+
+
+def test_outputs_can_be_fetched_while_training() -> None:
+    """Values of model, loss and metric are of the state before the update, by what they asked."""
+    x, y, z, loss, error = model()
     trainer = C.Trainer(z, (loss, error), C.sgd(z.parameters, 0.1))
-    with pytest.raises(NotImplementedError, match=r"Trainer\.save_checkpoint"):
-        trainer.save_checkpoint("x")
+    data = batch(x, y, [0, 1])
+    before = z.eval({x: data[x]})
+    updated, values = trainer.train_minibatch(data, outputs=[z, loss.output, error])
+    assert updated is True
+    np.testing.assert_array_equal(values[z], before)
+    assert values[loss.output].shape == (2, 1)
+    np.testing.assert_array_equal(values[error], [[0], [1]])
+    with pytest.raises(RuntimeError, match="is not part of the list of outputs"):
+        trainer.train_minibatch(data, outputs=[C.relu(z)])
+
+
+def test_a_trainer_needs_learners_and_a_criterion() -> None:
+    """No learner, one parameter for two learners, and three criteria are refused."""
+    _x, _y, z, loss, error = model()
+    with pytest.raises(ValueError, match="at least one learner"):
+        C.Trainer(z, (loss, error), [])
+    twice = [C.sgd(z.parameters, 0.1), C.sgd([z.W], 0.1)]
+    with pytest.raises(ValueError, match="is covered by 2 different learners"):
+        C.Trainer(z, (loss, error), twice)
+    with pytest.raises(ValueError, match="a singleton or a tuple of 2"):
+        C.Trainer(z, (loss, error, error), C.sgd(z.parameters, 0.1))
+    trainer = C.Trainer(z, (loss, None), C.sgd(z.parameters, 0.1))
+    assert trainer.evaluation_function is None
+    assert trainer.previous_minibatch_sample_count == 0
+    with pytest.raises(RuntimeError, match="There was no preceding call to TrainMinibatch"):
+        _ = trainer.previous_minibatch_loss_average
+    with pytest.raises(ValueError, match="Cannot get evaluation criterion"):
+        _ = trainer.previous_minibatch_evaluation_average
+
+
+def test_only_arrays_are_told_of_a_sweeps_end() -> None:
+    """Minibatch data know it themselves: saying it as well is refused."""
+    x, y, z, loss, error = model()
+    trainer = C.Trainer(z, (loss, error), C.sgd(z.parameters, 0.1))
+    data = batch(x, y, [0, 1])
+    assert trainer.train_minibatch(data, is_sweep_end=True) is True
+    assert trainer.parameter_learners[0].total_number_of_sweeps_seen() == 1
+    given = {v: C.io.MinibatchData(value, sweep_end=True) for v, value in data.items()}
+    assert trainer.train_minibatch(given) is True
+    assert trainer.parameter_learners[0].total_number_of_sweeps_seen() == 2
+    with pytest.raises(ValueError, match="is_sweep_end is ignored"):
+        trainer.train_minibatch(given, is_sweep_end=True)
+
+
+def test_an_evaluator_measures(capsys: pytest.CaptureFixture[str]) -> None:
+    """It returns means and tells its writers; without function or minibatch it refuses."""
+    x, y, _z, loss, error = model()
+    evaluator = C.Evaluator(error, C.logging.ProgressPrinter(test_freq=1))
+    assert evaluator.test_minibatch(batch(x, y, [0, 1, 1])) == pytest.approx(2 / 3)
+    evaluator.summarize_test_progress()
+    assert capsys.readouterr().out.splitlines() == [
+        " Evaluation Minibatch[   1-   1]: metric = 66.67% * 3;",
+        "Finished Evaluation [1]: Minibatch[1-1]: metric = 66.67% * 3;",
+    ]
+    assert C.eval.Evaluator(loss).evaluation_function is loss
+    with pytest.raises(ValueError, match="no evaluation function was specified"):
+        C.Evaluator(None).test_minibatch(batch(x, y, [0]))
+    with pytest.raises(ValueError, match="function expects 2 arguments"):
+        evaluator.test_minibatch({})

@@ -15,6 +15,7 @@ Axis           `FileAxis`
 Vector         `list`
 Dictionary     `dict`
 NDArrayView    `numpy.ndarray`, C order over the Python shape
+None           `None`
 =============  ==========================================
 """
 
@@ -127,6 +128,8 @@ def decode(data: bytes) -> Dictionary:
 
 
 def _encode_value(value: Any) -> bytes:
+    if value is None:
+        return _header(_NONE)
     if isinstance(value, bool):
         return _header(_BOOL) + _tagged(3, _VARINT, _varint(int(value)))
     if isinstance(value, SizeT):
@@ -287,6 +290,8 @@ def _decode_value(data: memoryview, depth: int) -> Any:
         return _decode_dictionary(_message(fields.get(12, empty)), depth + 1)
     if kind == _ARRAY:
         return _decode_array(_message(fields.get(13, empty)))
+    if kind == _NONE and len(fields.keys() - {1, 2}) == 0:
+        return None
     raise _MalformedError
 
 

@@ -16,7 +16,7 @@ from cntk.variables import InferredDimension, Shape, Variable
 _Tensor = torch.Tensor
 
 
-def _common_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+def common_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
     """Return the shape that the operands broadcast to, their last axes aligned."""
     known = [v for v in operands if InferredDimension not in v.shape]
     for operand in operands:
@@ -51,7 +51,9 @@ def _aligned(node: Node, function: Callable[..., _Tensor]) -> Bound:
 
 
 def _row(code: int, name: str, function: Callable[..., _Tensor]) -> Operation:
-    return Operation(code, name, _common_shape, lambda node, _training: _aligned(node, function))
+    return Operation(
+        code, name, common_shape, lambda node, _training: _aligned(node, function), lenient=True
+    )
 
 
 def _truth(compare: Callable[[_Tensor, _Tensor], _Tensor]) -> Callable[[_Tensor, _Tensor], _Tensor]:
@@ -102,9 +104,15 @@ def _dropout(node: Node, training: bool) -> Bound:
     if not training or rate == 0:
         return lambda x: x
     seed = int(node.attributes["rngSeed"])
+    offset = int(node.attributes["rngOffset"])
 
     def on_cpu(x: _Tensor) -> _Tensor:
-        source = node.state.setdefault("cpu", MersenneTwister64(seed))
+        drawn = node.state.get("drawn", offset)
+        source = node.state.get("cpu")
+        if source is None:
+            source = node.state["cpu"] = MersenneTwister64(seed)
+            source.skip(drawn)
+        node.state["drawn"] = drawn + x.numel()
         keep = (source.uniform(x.numel()) > rate).astype(np.float32)
         keep *= np.float32(1 / (1 - rate))
         return x * torch.from_numpy(keep).view(x.shape).to(x.dtype)

@@ -51,6 +51,16 @@ class MersenneTwister64:
         """Return the next `count` outputs divided by 2^64, shape (count,)."""
         return self.integers(count).astype(np.float64) * 2.0**-64
 
+    def skip(self, count: int) -> None:
+        """Pass over the next `count` outputs."""
+        held = self._ready[count:]
+        count -= len(self._ready) - len(held)
+        self._ready = held
+        while count >= _WORDS:
+            self._block()
+            count -= _WORDS
+        self.integers(count)
+
     def _block(self) -> npt.NDArray[np.uint64]:
         old = self._state
         mixed = old & _UPPER

@@ -2,8 +2,28 @@
 
 import torch
 
-from cntk._absent import absent
+from cntk._absent import absent, refuse
 from cntk._random import SEEDS
+from cntk.logging._writer import ProgressWriter
+
+__all__ = [
+    "ProgressWriter",
+    "disable_cpueval_optimization",
+    "disable_forward_values_sharing",
+    "disable_gradient_accumulation_optimization",
+    "enable_cpueval_optimization",
+    "enable_forward_values_sharing",
+    "enable_gradient_accumulation_optimization",
+    "force_deterministic_algorithms",
+    "get_random_seed",
+    "is_random_seed_fixed",
+    "reset_random_seed",
+    "set_computation_network_trace_level",
+    "set_fixed_random_seed",
+    "set_gpumemory_allocation_trace_level",
+    "set_math_lib_trace_level",
+    "should_force_deterministic_algorithms",
+]
 
 
 def set_fixed_random_seed(value: int) -> None:
@@ -34,6 +54,51 @@ def force_deterministic_algorithms() -> None:
 def should_force_deterministic_algorithms() -> bool:
     """Return whether `force_deterministic_algorithms` was called."""
     return torch.are_deterministic_algorithms_enabled()
+
+
+def set_computation_network_trace_level(traceLevel: int) -> None:
+    """Accept level 0; any other, which prints what each node computes, is refused by name."""
+    if traceLevel:
+        raise refuse(f"cntk_py.set_computation_network_trace_level({traceLevel})")
+
+
+def set_math_lib_trace_level(traceLevel: int) -> None:
+    """Accept level 0; any other is refused by name."""
+    if traceLevel:
+        raise refuse(f"cntk_py.set_math_lib_trace_level({traceLevel})")
+
+
+def set_gpumemory_allocation_trace_level(traceLevel: int) -> None:
+    """Accept level 0; any other is refused by name."""
+    if traceLevel:
+        raise refuse(f"cntk_py.set_gpumemory_allocation_trace_level({traceLevel})")
+
+
+# How CNTK shares memory changes no result; torch shares it in its own way.
+
+
+def enable_forward_values_sharing() -> None:
+    """Do nothing: torch frees what is not needed any more."""
+
+
+def disable_forward_values_sharing() -> None:
+    """Do nothing: torch frees what is not needed any more."""
+
+
+def enable_gradient_accumulation_optimization() -> None:
+    """Do nothing: torch adds up gradients in place where it can."""
+
+
+def disable_gradient_accumulation_optimization() -> None:
+    """Do nothing: torch adds up gradients in place where it can."""
+
+
+def enable_cpueval_optimization() -> None:
+    """Do nothing: evaluation has no slower way."""
+
+
+def disable_cpueval_optimization() -> None:
+    """Do nothing: evaluation has no slower way."""
 
 
 __getattr__ = absent(__name__)

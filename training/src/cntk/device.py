@@ -1,6 +1,7 @@
 """The device everything is computed on: the first GPU if there is one, else the CPU."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, final
@@ -8,6 +9,7 @@ from typing import Final, final
 import torch
 
 from cntk._absent import absent
+from cntk._workers import place
 
 
 class DeviceKind(IntEnum):
@@ -38,6 +40,10 @@ class DeviceDescriptor:
         """Return the number among its kind."""
         return self._index
 
+    def is_locked(self) -> bool:
+        """Return False: devices are not locked here."""
+        return False
+
     def __str__(self) -> str:
         if self._kind is DeviceKind.CPU:
             return "CPU"
@@ -55,6 +61,7 @@ class _Default:
     def __init__(self) -> None:
         self.wanted: DeviceDescriptor | None = None
         self.used: DeviceDescriptor | None = None
+        self.excluded: tuple[DeviceDescriptor, ...] = ()
 
 
 _DEFAULT: Final = _Default()
@@ -86,8 +93,16 @@ def all_devices() -> tuple[DeviceDescriptor, ...]:
 
 
 def best() -> DeviceDescriptor:
-    """Return the device that is used when nobody chooses."""
-    return all_devices()[0]
+    """Return the device that is used when nobody chooses.
+
+    With several processes on a machine each has a GPU of its own, as long as there are enough.
+    """
+    free = [device for device in all_devices() if device not in _DEFAULT.excluded]
+    if not free:
+        message = "All devices are excluded: set_excluded_devices leaves none to compute on."
+        raise ValueError(message)
+    gpus = [device for device in free if device.type() is DeviceKind.GPU]
+    return gpus[place().local_rank % len(gpus)] if gpus else free[0]
 
 
 def try_set_default_device(device: DeviceDescriptor, acquire_device_lock: bool = False) -> bool:
@@ -98,13 +113,21 @@ def try_set_default_device(device: DeviceDescriptor, acquire_device_lock: bool =
         acquire_device_lock: Accepted; devices are not locked here.
 
     Returns:
-        False when another one is in use already.
+        False when another one is in use already, or it is excluded.
     """
     del acquire_device_lock
+    if device in _DEFAULT.excluded:
+        return False
     if _DEFAULT.used is not None:
         return device == _DEFAULT.used
     _DEFAULT.wanted = device
     return True
+
+
+def set_excluded_devices(excluded_devices: Iterable[DeviceDescriptor]) -> None:
+    """Choose devices that are never used, until one is in use."""
+    if _DEFAULT.used is None:
+        _DEFAULT.excluded = tuple(excluded_devices)
 
 
 def use_default_device() -> DeviceDescriptor:

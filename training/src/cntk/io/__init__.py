@@ -1,6 +1,9 @@
 """Readers: from files to minibatches."""
 
 from cntk._absent import absent
+from cntk.io import transforms
+from cntk.io._images import Base64ImageDeserializer, ImageDeserializer
+from cntk.io._memory import MinibatchSourceFromData, UserMinibatchSource
 from cntk.io._source import (
     INFINITELY_REPEAT,
     CTFDeserializer,
@@ -13,12 +16,17 @@ from cntk.io._source import (
 
 __all__ = [
     "INFINITELY_REPEAT",
+    "Base64ImageDeserializer",
     "CTFDeserializer",
+    "ImageDeserializer",
     "MinibatchData",
     "MinibatchSource",
+    "MinibatchSourceFromData",
     "StreamDef",
     "StreamDefs",
     "StreamInformation",
+    "UserMinibatchSource",
+    "transforms",
 ]
 FULL_DATA_SWEEP = 2**64 - 2
 DEFAULT_RANDOMIZATION_WINDOW_IN_CHUNKS = 128

@@ -1,18 +1,28 @@
 """Progress as lines of text, in CNTK's words."""
 
+import math
 import sys
 import time
+import warnings
 from importlib import metadata
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final
 
 import torch
 
 from cntk._absent import absent
 from cntk.device import DeviceKind, use_default_device
+from cntk.logging._tensorboard import TensorBoardProgressWriter
+from cntk.logging._writer import NEVER, Counts, ProgressWriter, Span, Sums, average
 from cntk.ops.functions import Function
 from cntk.variables import InferredDimension
 
+__all__ = [
+    "ProgressPrinter",
+    "TensorBoardProgressWriter",
+    "TrainingSummaryProgressCallback",
+    "log_number_of_parameters",
+]
 _DASHES: Final = "-" * 67
 _HEARTBEAT: Final = 10.0
 _HEADER: Final = (
@@ -20,31 +30,10 @@ _HEADER: Final = (
     "    loss       last     metric       last              ",
     " " + "-" * 54,
 )
+_EPOCHS_UNKNOWN: Final = 300
 
 
-@final
-class _Sums:
-    """Loss and metric summed up over minibatches; they stay on the device until they are read."""
-
-    def __init__(self) -> None:
-        self.samples = 0
-        self.minibatches = 0
-        self._values: list[float | torch.Tensor] = [0.0, 0.0]
-
-    def add(self, samples: int, *values: torch.Tensor) -> None:
-        """Add a minibatch's sums."""
-        self.samples += samples
-        self.minibatches += 1
-        for i, value in enumerate(values):
-            self._values[i] = self._values[i] + value.double()
-
-    def average(self, i: int) -> float:
-        """Return the mean over the samples of value i: 0 the loss, 1 the metric."""
-        return float(self._values[i]) / self.samples if self.samples else 0.0
-
-
-@final
-class ProgressPrinter:
+class ProgressPrinter(ProgressWriter):
     """Prints loss and metric, to `sys.stdout` or to a file.
 
     Args:
@@ -58,8 +47,8 @@ class ProgressPrinter:
         test_freq: As `freq`, for tests.
         test_first: As `first`, for tests.
         metric_is_pct: Whether the metric is printed in percent.
-        distributed_freq: Accepted.
-        distributed_first: Accepted.
+        distributed_freq: As `freq`, for the workers' exchanges.
+        distributed_first: As `first`, for the workers' exchanges.
     """
 
     def __init__(
@@ -77,137 +66,267 @@ class ProgressPrinter:
         distributed_freq: int | None = None,
         distributed_first: int = 0,
     ) -> None:
-        del distributed_freq, distributed_first
-        self._freq, self._first, self._tag = freq, first, tag
-        self._test_freq, self._test_first = test_freq, test_first
-        self._epochs = num_epochs
-        self._percent = metric_is_pct
-        self._heartbeat = time.monotonic() if gen_heartbeat else None
-        self._file: Path | None = None
+        frequencies = [NEVER if f is None else f for f in (freq, test_freq, distributed_freq)]
+        super().__init__(
+            frequencies[0], first, frequencies[1], test_first, frequencies[2], distributed_first
+        )
+        self.freq, self.first = frequencies[0], first
+        self.test_freq = frequencies[1]
+        self.tag = f"[{tag}] " if tag else ""
+        self.num_epochs = num_epochs
+        self.metric_is_pct = metric_is_pct
+        self.gen_heartbeat = gen_heartbeat
+        self.log_to_file = log_to_file
+        self.logfilename: str | None = None
+        self._last_beat = -math.inf
+        self._given, self._told = Sums(), Sums()
+        self.epochs = self.total_updates = 0
         _say_build()
         if log_to_file:
             self._redirect(log_to_file, rank)
         if freq == 0:
             for line in _HEADER:
-                self._print(line)
-        self._epoch, self._since = _Sums(), _Sums()
-        self._test, self._test_since = _Sums(), _Sums()
-        self._finished = 0
-        self._evaluations = 0
-        self._started = time.perf_counter()
+                self.log(line)
+        self.epoch_start_time = time.perf_counter()
 
     def _redirect(self, name: str, rank: int | None) -> None:
-        path = name if rank is None else f"{name}rank{rank}"
-        print(f"Redirecting log to file {path}")
-        self._file = Path(path)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(f"{path}\n")
-        for line in (
-            "CNTKCommandTrainInfo: train : 7",
-            "CNTKCommandTrainInfo: CNTKNoMoreCommands_Total : 7",
-            "CNTKCommandTrainBegin: train",
-        ):
-            self._print(line)
-
-    def _print(self, line: str) -> None:
-        if self._file is None:
-            print(line)
-        else:
-            with self._file.open("a") as file:
-                file.write(line + "\n")
-
-    def write(self, key: str, value: object) -> None:
-        """Print one value under its name."""
-        self._print(f"{key}: {value}")
+        self.logfilename = name if rank is None else f"{name}rank{rank}"
+        print(f"Redirecting log to file {self.logfilename}")
+        Path(self.logfilename).parent.mkdir(parents=True, exist_ok=True)
+        Path(self.logfilename).write_text(f"{self.logfilename}\n")
+        epochs = _EPOCHS_UNKNOWN if self.num_epochs is None else self.num_epochs
+        self.log(f"CNTKCommandTrainInfo: train : {epochs}")
+        self.log(f"CNTKCommandTrainInfo: CNTKNoMoreCommands_Total : {epochs}")
+        self.log("CNTKCommandTrainBegin: train")
 
     def log(self, message: str) -> None:
         """Print a line."""
-        self._print(message)
+        if self.logfilename is None:
+            print(message)
+        else:
+            with Path(self.logfilename).open("a") as file:
+                file.write(message + "\n")
 
-    # Training.
+    def write(self, key: str, value: Any) -> None:
+        """Print one value under its name."""
+        self.log(f"{key}: {value}")
 
-    def _trained(
-        self, samples: int, loss: torch.Tensor, metric: torch.Tensor | None = None
+    def end_progress_print(self, msg: str = "") -> None:
+        """Print that training has ended, and to a log file also `msg`."""
+        self.log("CNTKCommandTrainEnd: train")
+        if msg and self.log_to_file is not None:
+            self.log(msg)
+
+    # What a trainer tells.
+
+    def on_write_training_update(
+        self,
+        samples: Counts,
+        updates: Counts | None,
+        aggregate_loss: Span | None,
+        aggregate_metric: Span | None,
     ) -> None:
-        sums = [loss] if metric is None else [loss, metric]
-        self._epoch.add(samples, *sums)
-        self._beat()
-        if self._freq is None:
-            return
-        self._since.add(samples, *sums)
-        number = self._epoch.minibatches
-        if self._freq == 0:
-            if number & (number + 1) == 0:
-                self._print_row()
-        elif number <= self._first or number % self._freq == 0:
-            begin = number - self._since.minibatches + 1
-            self._print(
-                f" Minibatch[{begin:4d}-{number:4d}]: {self._loss_and_metric(self._since)};"
-            )
-            self._since = _Sums()
+        """Print a row of the table, or a minibatch line."""
+        self._update(samples, updates, aggregate_loss, aggregate_metric, self.freq, "")
 
-    def _print_row(self) -> None:
-        columns = [sums.average(i) for i in (0, 1) for sums in (self._epoch, self._since)]
-        row = "".join(f"{value:8.3g}   " for value in columns)
-        self._print(f" {row} {self._epoch.samples:10d}")
-        self._since = _Sums()
+    def on_write_test_update(
+        self, samples: Counts, updates: Counts, aggregate_metric: Span
+    ) -> None:
+        """Print the same for tests."""
+        self._update(samples, updates, None, aggregate_metric, self.test_freq, "Evaluation ")
 
-    def write_training_summary(self) -> None:
-        """Print the epoch's line and begin a new one."""
-        now = time.perf_counter()
-        elapsed, self._started = now - self._started, now
-        self._finished += 1
-        sums, self._epoch, self._since = self._epoch, _Sums(), _Sums()
-        if self._freq == 0:
-            return
-        of = f" of {self._epochs}" if self._epochs is not None else ""
-        tag = f"[{self._tag}] " if self._tag else ""
-        # The rate of an epoch that took no measurable time is that of the shortest measurable one.
-        rate = sums.samples / max(elapsed, 1e-9)
-        self._print(
-            f"Finished Epoch[{self._finished}{of}]: {tag}{self._loss_and_metric(sums)} "
-            f"{elapsed:0.3f}s ({rate:5.1f} samples/s);"
+    def on_write_distributed_sync_update(
+        self, samples: Counts, updates: Counts, aggregate_metric: Span
+    ) -> None:
+        """Print how often the workers have exchanged their sums."""
+        del aggregate_metric
+        self.log(
+            f"Distributed training: #Syncs elapsed = {updates[1] - updates[0]}, #Samples elapsed = "
+            f"{samples[1] - samples[0]}"
         )
 
-    # Tests.
+    def on_training_update_end(self) -> None:
+        """Give a sign of life if the last one is 10 seconds old."""
+        if self.gen_heartbeat and time.monotonic() - self._last_beat > _HEARTBEAT:
+            print("PROGRESS: 0.00%")
+            self._last_beat = time.monotonic()
 
-    def _tested(self, samples: int, metric: torch.Tensor) -> None:
-        zero = torch.zeros_like(metric)
-        self._test.add(samples, zero, metric)
-        self._beat()
-        if not self._test_freq:
+    def _update(
+        self,
+        samples: Counts,
+        updates: Counts | None,
+        loss: Span | None,
+        metric: Span | None,
+        frequency: int,
+        name: str,
+    ) -> None:
+        if frequency == 0 or updates is None:
+            columns = "".join(_columns(values, samples) for values in (loss, metric))
+            self.log(f" {columns} {samples[1]:10d}")
             return
-        self._test_since.add(samples, zero, metric)
-        number = self._test.minibatches
-        if number <= self._test_first or number % self._test_freq == 0:
-            begin = number - self._test_since.minibatches + 1
-            self._print(
-                f" Evaluation Minibatch[{begin:4d}-{number:4d}]: {self._metric(self._test_since)};"
-            )
-            self._test_since = _Sums()
+        count = samples[1] - samples[0]
+        parts = [] if loss is None else [f"loss = {average(loss, samples):0.6f} * {count:d}"]
+        if metric is not None:
+            parts.append(f"{self._metric(average(metric, samples))} * {count:d}")
+        begin, end = updates
+        self.log(f" {name}Minibatch[{begin + 1:4d}-{end:4d}]: {', '.join(parts)};")
 
-    def write_test_summary(self) -> None:
+    def on_write_training_summary(
+        self,
+        samples: int,
+        updates: int,
+        summaries: int,
+        aggregate_loss: float,
+        aggregate_metric: float | None,
+        elapsed_milliseconds: float,
+    ) -> None:
+        """Print the epoch's line; a table has none."""
+        del updates
+        if self.freq == 0:
+            return
+        seconds = elapsed_milliseconds / 1000
+        of = f" of {self.num_epochs}" if self.num_epochs is not None else ""
+        loss = f"loss = {average(aggregate_loss, samples):0.6f} * {samples}"
+        metric = ""
+        if aggregate_metric is not None:
+            metric = f", {self._metric(average(aggregate_metric, samples))} * {samples}"
+        self.log(
+            f"Finished Epoch[{summaries}{of}]: {self.tag}{loss}{metric} {seconds:0.3f}s "
+            f"({average(samples, seconds):5.1f} samples/s);"
+        )
+
+    def on_write_test_summary(
+        self,
+        samples: int,
+        updates: int,
+        summaries: int,
+        aggregate_metric: float,
+        elapsed_milliseconds: float,
+    ) -> None:
         """Print the line of the tests since the last one."""
-        self._evaluations += 1
-        sums, self._test, self._test_since = self._test, _Sums(), _Sums()
-        self._print(
-            f"Finished Evaluation [{self._evaluations}]: Minibatch[1-{sums.minibatches}]: "
-            f"{self._metric(sums)};"
+        del elapsed_milliseconds
+        self.log(
+            f"Finished Evaluation [{summaries}]: Minibatch[1-{updates}]: "
+            f"{self._metric(average(aggregate_metric, samples))} * {samples};"
         )
 
-    # Parts of lines.
+    def _metric(self, value: float) -> str:
+        text = f"{value * 100:0.2f}%" if self.metric_is_pct else f"{value:0.6f}"
+        return f"metric = {text}"
 
-    def _loss_and_metric(self, sums: _Sums) -> str:
-        return f"loss = {sums.average(0):0.6f} * {sums.samples}, {self._metric(sums)}"
+    # What scripts of CNTK 2.0 call themselves.
 
-    def _metric(self, sums: _Sums) -> str:
-        value = f"{sums.average(1) * 100:0.2f}%" if self._percent else f"{sums.average(1):0.6f}"
-        return f"metric = {value} * {sums.samples}"
+    def update(self, loss: float, minibatch_size: int, metric: float | None = None) -> None:
+        """Count a minibatch by its means, without a trainer (deprecated)."""
+        if self.total_updates == 0:
+            _deprecated("The method was deprecated.")
+        if not minibatch_size:
+            return
+        self.total_updates += 1
+        told, now = (
+            self._told,
+            self._given.plus(
+                minibatch_size, loss * minibatch_size, (metric or 0.0) * minibatch_size
+            ),
+        )
+        self._given, number = now, now.updates
+        self.on_training_update_end()
+        if self.freq == 0:
+            due = number & (number + 1) == 0
+        else:
+            due = number % self.freq == 0 or number <= self.first
+        if due:
+            metrics = float(told.metric), float(now.metric)
+            self.on_write_training_update(
+                (told.samples, now.samples),
+                (told.updates, number) if self.freq else None,
+                (float(told.loss), float(now.loss)),
+                None if metric is None else metrics,
+            )
+            self._told = now
 
-    def _beat(self) -> None:
-        if self._heartbeat is not None and time.monotonic() - self._heartbeat >= _HEARTBEAT:
-            self._heartbeat = time.monotonic()
-            self._print("PROGRESS: 0.00%")
+    def update_with_trainer(self, trainer: Any, with_metric: bool = False) -> None:
+        """Count a trainer's last minibatch (deprecated)."""
+        if trainer is not None and trainer.previous_minibatch_sample_count:
+            self.update(
+                trainer.previous_minibatch_loss_average,
+                trainer.previous_minibatch_sample_count,
+                trainer.previous_minibatch_evaluation_average if with_metric else None,
+            )
+
+    def epoch_summary(self, with_metric: bool = False) -> tuple[float, float, int] | None:
+        """Print the line of what `update` has counted, and begin anew (deprecated)."""
+        _deprecated("The method was deprecated.")
+        self.epochs += 1
+        now = time.perf_counter()
+        elapsed, self.epoch_start_time = (now - self.epoch_start_time) * 1000, now
+        given = self._given
+        metric = float(given.metric) if with_metric else None
+        self.on_write_training_summary(
+            given.samples, given.updates, self.epochs, float(given.loss), metric, elapsed
+        )
+        return self.reset_start() if self.freq > 0 else None
+
+    def reset_start(self) -> tuple[float, float, int]:
+        """Forget what `update` has counted; return loss, metric and samples (deprecated)."""
+        given, self._given, self._told = self._given, Sums(), Sums()
+        return _means(given)
+
+    def reset_last(self) -> tuple[float, float, int]:
+        """Begin a new line of what `update` counts; return it as means (deprecated)."""
+        now, told = self._given, self._told
+        self._told = now
+        loss, metric = now.loss - told.loss, now.metric - told.metric
+        return _means(Sums(now.samples - told.samples, 0, loss, metric))
+
+    def avg_loss_since_start(self) -> float:
+        """Return the mean loss of what `update` has counted (deprecated)."""
+        return _means(self._given)[0]
+
+    def avg_metric_since_start(self) -> float:
+        """Return the mean metric of what `update` has counted (deprecated)."""
+        return _means(self._given)[1]
+
+
+class TrainingSummaryProgressCallback(ProgressWriter):
+    """Calls a function after each epoch.
+
+    Args:
+        epoch_size: Accepted; the trainer's summaries are the epochs.
+        callback: Takes the epoch's number from 0, the sums of loss and metric, and the samples.
+    """
+
+    def __init__(self, epoch_size: int, callback: Any) -> None:
+        super().__init__(NEVER, 0, epoch_size, 0, NEVER, 0)
+        self._callback = callback
+
+    def on_write_training_summary(
+        self,
+        samples: int,
+        updates: int,
+        summaries: int,
+        aggregate_loss: float,
+        aggregate_metric: float,
+        elapsed_milliseconds: float,
+    ) -> None:
+        """Call the function."""
+        del updates, elapsed_milliseconds
+        self._callback(summaries - 1, aggregate_loss, aggregate_metric, samples)
+
+
+def _columns(values: Span | None, samples: Counts) -> str:
+    if values is None:
+        return " " * 22
+    return f"{average(values[1], samples[1]):8.3g}   {average(values, samples):8.3g}   "
+
+
+def _means(sums: Sums) -> tuple[float, float, int]:
+    loss, metric = float(sums.loss), float(sums.metric)
+    return average(loss, sums.samples), average(metric, sums.samples), sums.samples
+
+
+def _deprecated(message: str) -> None:
+    warnings.warn(f"DEPRECATED: {message}", DeprecationWarning, stacklevel=3)
 
 
 def _say_build() -> None:

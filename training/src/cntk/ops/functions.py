@@ -1,20 +1,18 @@
 """Functions: what users hold of a graph, call, evaluate, save and load."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from cntk import _modelfile, _text
+from cntk import _evaluate, _modelfile, _text
 from cntk._absent import absent
-from cntk._feed import feed, named
-from cntk._graph import Node, leaves, nodes, rebuild
-from cntk._program import Program
+from cntk._graph import Node, leaves, nodes
+from cntk._substitution import rebuild, resolve, settle
 from cntk.tensor import TensorOpsMixin
 from cntk.variables import Constant, Kind, Parameter, Shape, Variable, _next_uid
 
@@ -46,9 +44,9 @@ class Function(TensorOpsMixin):
         built = f if isinstance(f, Function) else _trace(f)
         self._outputs: tuple[Variable, ...] = built._outputs
         self._order: tuple[Variable, ...] = built._order
-        self._name = name
+        self._name: str = name or built._name
         self._composite_uid = _next_uid("CompositeFunction")
-        self._programs: dict[bool, Program] = {}
+        self._programs: dict[Any, Any] = {}
 
     @staticmethod
     def _of(
@@ -83,7 +81,7 @@ class Function(TensorOpsMixin):
     @property
     def op_name(self) -> str:
         """The layer's, compound operation's or primitive operation's name."""
-        if len(self._outputs) > 1:
+        if self._outputs != self._node.outputs:
             return "Combine"
         return self._node.op.name if self._node.block is None else self._node.block.name
 
@@ -108,7 +106,7 @@ class Function(TensorOpsMixin):
         if self._node.block is None:
             message = f"{self!r} is no block."
             raise ValueError(message)
-        return Function._of(self._node.block.root)
+        return Function._of(self._node.block.roots)
 
     @property
     def outputs(self) -> tuple[Variable, ...]:
@@ -126,6 +124,8 @@ class Function(TensorOpsMixin):
     @property
     def shape(self) -> Shape:
         """The output's shape."""
+        if self.output._shape is None:
+            settle(self._outputs)
         return self.output.shape
 
     @property
@@ -175,9 +175,11 @@ class Function(TensorOpsMixin):
         raise AttributeError(message)
 
     def __str__(self) -> str:
+        settle(self._outputs)
         return _text.call(self)
 
     def __repr__(self) -> str:
+        settle(self._outputs)
         return _text.signature(self)
 
     # Using it.
@@ -210,21 +212,59 @@ class Function(TensorOpsMixin):
         Args:
             arguments: Input, or its name, to array of shape (batch,) + its shape; or the array for
                 a single input.
-            outputs: Some of the outputs; None: all.
+            outputs: Some of the outputs, or of those of what the function is made of; None: all.
             device: Accepted; everything is computed on the default device.
-            as_numpy: Accepted; results are arrays.
+            as_numpy: False: the arrays have a method `asarray` as well.
 
         Returns:
-            An array of shape (batch,) + shape, or a dictionary of them for several outputs.
+            An array of shape (batch,) + shape, for sequences a list with an array of shape
+            (steps,) + shape for each; or a dictionary of such for several outputs.
         """
-        del device, as_numpy
-        fed = feed(named(self.arguments, arguments, repr(self)))
-        with torch.no_grad():
-            results = self._program(training=False).run(fed)
-        made = {v: t.cpu().numpy() for v, t in zip(self._outputs, results, strict=True)}
-        if outputs is not None:
-            return {as_variable(v): made[as_variable(v)] for v in outputs}
-        return made if len(made) > 1 else made[self.output]
+        del device
+        return _evaluate.single(
+            _evaluate.forward(self, arguments, outputs, None, as_numpy=as_numpy)[1]
+        )
+
+    def forward(
+        self,
+        arguments: Any,
+        outputs: Any = None,
+        keep_for_backward: Any = None,
+        device: Any = None,
+        as_numpy: bool = True,
+    ) -> tuple[Any, dict[Any, Any]]:
+        """Compute outputs, and keep what `backward` needs.
+
+        Args:
+            arguments: As for `eval`.
+            outputs: As for `eval`.
+            keep_for_backward: The outputs that gradients will come from. With any, the function
+                runs as in training: dropout drops.
+            device: Accepted; everything is computed on the default device.
+            as_numpy: As for `eval`.
+
+        Returns:
+            What `backward` takes, None if nothing is kept; and a dictionary of the outputs' values.
+        """
+        del device
+        return _evaluate.forward(self, arguments, outputs, keep_for_backward, as_numpy=as_numpy)
+
+    def backward(
+        self, state: Any, root_gradients: Any, variables: Any, as_numpy: bool = True
+    ) -> dict[Any, Any]:
+        """Carry gradients back from outputs.
+
+        Args:
+            state: From `forward`.
+            root_gradients: Output to its gradient, shape (batch,) + shape.
+            variables: Inputs, parameters or constants.
+            as_numpy: As for `eval`.
+
+        Returns:
+            A dictionary of gradients: of shape (batch,) + shape for inputs, summed up over the
+            minibatch for all else.
+        """
+        return _evaluate.backward(self, state, root_gradients, variables, as_numpy=as_numpy)
 
     def grad(
         self,
@@ -233,42 +273,89 @@ class Function(TensorOpsMixin):
         outputs: Any = None,
         device: Any = None,
         as_numpy: bool = True,
+        grad_root: Any = None,
     ) -> Any:
-        """Compute gradients of the outputs' sum over the minibatch.
+        """Compute gradients of the output's sum; the function runs as in training.
 
         Args:
             at: As the arguments of `eval`.
-            wrt: Parameters or inputs; None: all inputs that need a gradient.
-            outputs: Not provided.
+            wrt: Inputs, parameters or constants; None: all inputs that need a gradient.
+            outputs: Outputs, also inside, whose values are wanted too.
             device: Accepted; everything is computed on the default device.
-            as_numpy: Accepted; results are arrays.
+            as_numpy: As for `eval`.
+            grad_root: Whose gradient, for a function with several outputs.
 
         Returns:
-            A dictionary of arrays, or one array for one variable.
+            A dictionary of arrays, or one array for one variable, for sequences as `eval` gives
+            them; with `outputs` a pair of that and the same of their values.
         """
-        del device, as_numpy
-        if outputs is not None:
-            message = "Function.grad(outputs=...) is not provided by this package yet."
-            raise NotImplementedError(message)
-        wanted = [v for v in self.arguments if v.needs_gradient] if wrt is None else list(wrt)
-        fed = feed(named(self.arguments, at, repr(self)))
-        for variable in wanted:
-            if variable in fed:
-                fed[variable].requires_grad_()
-        results = self._program(training=False).run(fed)
-        tensors = [fed[v] if v in fed else v._tensor for v in wanted]  # noqa: SIM401 (an input has no tensor)
-        total = torch.stack([t.sum() for t in results]).sum()
-        if total.requires_grad:
-            gradients = torch.autograd.grad(total, tensors, materialize_grads=True)
-        else:
-            gradients = tuple(map(torch.zeros_like, tensors))
-        made = {v: g.detach().cpu().numpy() for v, g in zip(wanted, gradients, strict=True)}
-        return made if len(made) != 1 else next(iter(made.values()))
+        del device
+        return _evaluate.grad(self, at, wrt, outputs, grad_root, as_numpy=as_numpy)
 
-    def _program(self, *, training: bool) -> Program:
-        if training not in self._programs:
-            self._programs[training] = Program(self._outputs, training)
-        return self._programs[training]
+    def train(
+        self,
+        minibatch_source: Any,
+        minibatch_size: Any = 32,
+        streams: Any = None,
+        model_inputs_to_streams: Mapping[Any, Any] | None = None,
+        parameter_learners: Any = (),
+        callbacks: Any = (),
+        progress_frequency: int | None = None,
+        max_epochs: float | None = None,
+        epoch_size: int | None = None,
+        max_samples: int | None = None,
+    ) -> Any:
+        """Train a model by this criterion: a loss, or a loss and a metric.
+
+        Args:
+            minibatch_source: A source, or a tuple of arrays for the arguments.
+            minibatch_size: A size, or a schedule of them.
+            streams: The source's streams in the arguments' order.
+            model_inputs_to_streams: The same by variables.
+            parameter_learners: One or several.
+            callbacks: Progress writers, and at most one each of `CheckpointConfig`,
+                `CrossValidationConfig` and `TestConfig`.
+            progress_frequency: Samples in an epoch of the log; None: `epoch_size`.
+            max_epochs: How many epochs; None: 1.
+            epoch_size: Samples in an epoch; None: those of the arrays.
+            max_samples: Instead of `max_epochs`.
+
+        Returns:
+            A record of `updates` and `epoch_summaries`, lists of records of the means `loss` and
+            `metric` of `samples`; with a `TestConfig` also `test_summary`.
+        """
+        from cntk.train import _of_function
+
+        return _of_function.train(
+            self,
+            minibatch_source,
+            minibatch_size,
+            _of_function.mapped(self, streams, model_inputs_to_streams),
+            parameter_learners,
+            callbacks,
+            progress_frequency,
+            max_epochs,
+            epoch_size,
+            max_samples,
+        )
+
+    def test(
+        self,
+        minibatch_source: Any,
+        minibatch_size: Any = 32,
+        streams: Any = None,
+        model_inputs_to_streams: Mapping[Any, Any] | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Measure a model by this criterion; the arguments are those of `train`.
+
+        Returns:
+            A record of the mean `metric`, or loss where there is none, and of `samples`.
+        """
+        from cntk.train import _of_function
+
+        mapped = _of_function.mapped(self, streams, model_inputs_to_streams)
+        return _of_function.test(self, minibatch_source, minibatch_size, mapped, callbacks)
 
     # Changing it.
 
@@ -298,9 +385,14 @@ class Function(TensorOpsMixin):
         return Function._of(tuple(rebuild(self._outputs, replaced)), name=self._name)
 
     def replace_placeholders(self, substitutions: Mapping[Any, Any]) -> "Function":
-        """Put variables in the place of placeholders, in this function itself, and return it."""
+        """Put variables in the place of placeholders, in the graph itself, and return the function.
+
+        All functions that share the graph see the change. What takes a placeholder's place may be
+        made from it: so a loop is closed.
+        """
         replaced = {as_variable(old): as_variable(new) for old, new in substitutions.items()}
-        self._outputs = tuple(rebuild(self._outputs, replaced))
+        resolve(self._outputs, replaced)
+        self._outputs = tuple(replaced.get(v, v) for v in self._outputs)
         self._order, self._programs = (), {}
         return self
 
@@ -312,23 +404,16 @@ class Function(TensorOpsMixin):
     # Finding parts.
 
     def find_all_with_name(self, name: str, depth: int = 0) -> list[Any]:
-        """Return all functions and variables called `name`; `depth` -1 looks into blocks too."""
-        return [part for part in self._parts(self._outputs, depth) if part.name == name]
+        """Return all functions and leaves called `name`; `depth` -1 looks into all blocks."""
+        from cntk.logging import graph
+
+        return graph.find_all_with_name(self, name, depth)
 
     def find_by_name(self, name: str, depth: int = 0) -> Any:
         """Return the part called `name`, or None; raises ValueError if there are several."""
-        found = self.find_all_with_name(name, depth)
-        if len(found) > 1:
-            message = f"found multiple functions matching name '{name}': use find_all_with_name."
-            raise ValueError(message)
-        return found[0] if found else None
+        from cntk.logging import graph
 
-    def _parts(self, outputs: tuple[Variable, ...], depth: int) -> Iterator[Any]:
-        yield from leaves(outputs)
-        for node in reversed(nodes(outputs)):
-            yield Function._of(node.outputs)
-            if node.block is not None and depth != 0:
-                yield from self._parts((node.block.root,), depth - 1)
+        return graph.find_by_name(self, name, depth)
 
     # Files.
 
@@ -359,7 +444,7 @@ class Function(TensorOpsMixin):
                 raise ValueError(message)
             model = Path(model).read_bytes()
         outputs, uid, name = _modelfile.from_bytes(model)
-        return Function._of(tuple(outputs), name=name if len(outputs) > 1 else "", uid=uid)
+        return Function._of(tuple(outputs), name=name, uid=uid)
 
     def restore(self, filename: str | Path) -> None:
         """Take the parameters' values from a file that was written from this function."""
@@ -389,11 +474,24 @@ def as_variable(value: Any, dtype: npt.DTypeLike = np.float32) -> Variable:
 
 
 def _trace(function: Callable[..., Any]) -> Function:
-    names = list(inspect.signature(function).parameters)
-    places = [Variable(None, kind=Kind.PLACEHOLDER, name=name) for name in names]
+    parameters = inspect.signature(function).parameters.values()
+    # An operation's further operands and its name are no arguments of the function.
+    asked = [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return trace(function, asked)
+
+
+def trace(function: Callable[..., Any], names: Sequence[str]) -> Function:
+    """Return what a Python function makes of placeholders with these names."""
+    places = [Variable(None, kind=Kind.PLACEHOLDER, axes=None, name=name) for name in names]
     result = function(*places)
     if isinstance(result, tuple):
         return Function._of(tuple(as_variable(part) for part in result), tuple(places))
+    if isinstance(result, Function):
+        return Function._of(result._outputs, tuple(places), result._name)
     return Function._of(as_variable(result), tuple(places))
 
 

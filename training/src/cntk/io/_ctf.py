@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cntk.io import _blocks
 
 Array = npt.NDArray[Any]
-_BLOCK: Final = 1 << 19
+_BLOCK: Final = 1 << 18
 _NEWLINE: Final = ord("\n")
 
 

@@ -20,7 +20,7 @@ from cntk.io import _blocks, _ctf
 
 _LEAST: Final = 1 << 23
 """Bytes; smaller files are read at once."""
-_PIECE: Final = 1 << 19
+_PIECE: Final = 1 << 18
 _MANY: Final = 4096
 """Lines; for more at a time it is better to wait for all."""
 _NEWLINE, _BAR = ord("\n"), ord("|")

@@ -324,5 +324,5 @@ def test_sequences_are_written_as_cntk_writes_them(streams: dict[str, object], t
 @pytest.mark.parametrize("value", ["abc", ["a"]])
 def test_what_is_no_sequence_is_not_written(value: object) -> None:
     """CNTK's words."""
-    with pytest.raises(ValueError, match="expected a tensor .dense. or list of dicts .sparse."):
+    with pytest.raises(ValueError, match=r"expected a tensor .dense. or list of dicts .sparse."):
         C.io.sequence_to_cntk_text_format(7, {"A": value})

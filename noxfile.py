@@ -113,7 +113,7 @@ def bench_training(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def interop(session: nox.Session) -> None:
-    """Let foreign clients have their say about storage: Azure CLI, rclone, adlfs."""
+    """Let foreign clients have their say about storage, and a foreign service about our SDK."""
     if shutil.which("rclone") is None:
         session.error("rclone is not installed: `apt-get install rclone`, or see rclone.org")
     install(session, "test", "interop")
@@ -125,5 +125,9 @@ def interop(session: nox.Session) -> None:
         python = str(tools / "bin" / "python")
         session.run(python, "-m", "pip", "install", "-q", "azure-cli", external=True)
         path += os.pathsep + str(tools / "bin")
+    if shutil.which("azurite-blob") is None and shutil.which("npm") is not None:
+        tools = Path(session.virtualenv.location) / "npm"
+        session.run("npm", "install", "--silent", "--prefix", str(tools), "azurite", external=True)
+        path += os.pathsep + str(tools / "node_modules" / ".bin")
     environment = {"BATCHAI_INTEROP": "1", "PATH": path}
     session.run("python", "-m", "pytest", "tests/interop", *session.posargs, env=environment)

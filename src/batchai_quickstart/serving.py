@@ -13,6 +13,7 @@ import uvicorn
 
 from batchai_quickstart.errors import ConfigurationError
 from batchai_quickstart.roots import write_private
+from batchai_quickstart.spelling import HTTP
 
 
 class Server(uvicorn.Server):
@@ -27,6 +28,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=HTTP,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -72,3 +72,15 @@ def test_pandas_writes_and_reads(files: Any, connection_string: str) -> None:
     frame.to_csv("abfs://runs/curve.csv", index=False, storage_options=options)
     back = pd.read_csv("abfs://runs/curve.csv", storage_options=options)
     pd.testing.assert_frame_equal(back, frame)
+
+
+def test_dask_reads_many_blobs_at_once(files: Any, connection_string: str) -> None:
+    """A bag of text lines is read from blobs by a pattern, in parallel."""
+    bag: Any = pytest.importorskip("dask.bag")
+    for name in "abc":
+        files.pipe_file(f"runs/{name}.txt", f"{name} 1\n{name} 2\n".encode())
+    options = {"connection_string": connection_string}
+    lines = bag.read_text("abfs://runs/*.txt", storage_options=options)
+    assert sorted(lines.map(str.strip).compute(scheduler="threads")) == [
+        f"{name} {number}" for name in "abc" for number in (1, 2)
+    ]

@@ -1,6 +1,7 @@
 """The Azure CLI's verbs: which work, which the service refuses by name, which the CLI breaks."""
 
 import os
+import re
 import shlex
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,10 @@ WORKS = ""
 NOT_DONE = "NotImplemented"
 SILENT = "Not Implemented"
 """Refused by the service by name, of which the CLI tells the status alone."""
+ELSEWHERE = "az login"
+"""Asked of Azure Resource Manager at Azure, never of storage."""
+NOT_RUN = ("blob sync",)
+"""The CLI fetches AzCopy from the network for it, and lets that do the work."""
 
 CONTAINER = (
     ("container create -n ccc --metadata a=1", WORKS),
@@ -46,6 +51,20 @@ CONTAINER = (
     ("container lease break -c ccc", WORKS),
     ("container restore -n ccc --deleted-version x", NOT_DONE),
     ("container delete -n ccc", WORKS),
+    ("container immutability-policy show --account-name mystorage -c ccc", ELSEWHERE),
+    ("container immutability-policy create --account-name mystorage -c ccc --period 1", ELSEWHERE),
+    (
+        "container immutability-policy delete --account-name mystorage -c ccc --if-match 1",
+        ELSEWHERE,
+    ),
+    (
+        "container immutability-policy extend --account-name mystorage -c ccc --if-match 1",
+        ELSEWHERE,
+    ),
+    ("container immutability-policy lock --account-name mystorage -c ccc --if-match 1", ELSEWHERE),
+    ("container legal-hold show --account-name mystorage -c ccc", ELSEWHERE),
+    ("container legal-hold set --account-name mystorage -c ccc --tags one", ELSEWHERE),
+    ("container legal-hold clear --account-name mystorage -c ccc --tags one", ELSEWHERE),
 )
 
 BLOB = (
@@ -83,13 +102,23 @@ BLOB = (
     ("blob lease acquire -c bbb -b a.txt --lease-duration -1", WORKS),
     ("blob lease break -c bbb -b a.txt", WORKS),
     ("blob snapshot -c bbb -n a.txt", NOT_DONE),
-    ("blob set-tier -c bbb -n a.txt --tier Cool", NOT_DONE),
+    ("blob set-tier -c bbb -n a.txt --tier Cool", WORKS),
     ("blob undelete -c bbb -n a.txt", NOT_DONE),
     ("blob set-legal-hold -c bbb -n a.txt --legal-hold true", SILENT),
     ("blob immutability-policy delete -c bbb -n a.txt", SILENT),
+    ("blob immutability-policy set -c bbb -n a.txt --expiry-time 2099-01-01T00:00Z", SILENT),
+    (
+        "blob incremental-copy start --destination-container b --destination-blob b --source-uri x",
+        ELSEWHERE,
+    ),
+    ("blob incremental-copy cancel -c bbb -n a.txt --copy-id {id}", "NoPendingCopyOperation"),
+    ("blob restore --account-name mystorage --time-to-restore 2020-01-01T00:00Z", ELSEWHERE),
     ('blob query -c bbb -n a.txt --query-expression "SELECT * FROM BlobStorage"', NOT_DONE),
     ("blob rewrite -c bbb -n b.txt --source-uri {source}", WORKS),
     ("blob service-properties show", WORKS),
+    ("blob service-properties update --static-website false", WORKS),
+    ("blob service-properties update --static-website true", NOT_DONE),
+    ("blob service-properties delete-policy show", WORKS),
     ("blob service-properties delete-policy update --enable true --days-retained 1", NOT_DONE),
     ("blob delete -c bbb -n copy.txt", WORKS),
     ("blob delete -c bbb -n copy.txt", "BlobNotFound"),
@@ -159,13 +188,22 @@ FILE = (
     ("file resize -s fff -p copy.txt --size 3", WORKS),
     ("file hard-link create -s fff -p hard.txt --target a.txt", NOT_DONE),
     ("file symbolic-link create -s fff -p soft.txt --target a.txt", NOT_DONE),
+    ("file symbolic-link show -s fff -p a.txt", NOT_DONE),
     ("file delete -s fff -p copy.txt", WORKS),
     ("file delete -s fff -p copy.txt", "ResourceNotFound"),
     ("file delete-batch -s fff --pattern batch/*", WORKS),
     ("share delete -n fff", WORKS),
 )
 
+GROUPS = ("container", "blob", "share", "directory", "file")
 TABLES = (CONTAINER, BLOB, SHARE, DIRECTORY, FILE)
+_NAME = re.compile(r"^    ([a-z-]+) +[\[:]", re.MULTILINE)
+
+
+def verb(line: str) -> tuple[str, str]:
+    """Group and verb of a command: `blob lease`, `acquire`."""
+    words = line.partition(" -")[0].split()
+    return " ".join(words[:-1]), words[-1]
 
 
 def _account_sas(key: str) -> str:
@@ -178,7 +216,7 @@ def _account_sas(key: str) -> str:
     )
 
 
-@pytest.mark.parametrize("rows", TABLES, ids=["container", "blob", "share", "directory", "file"])
+@pytest.mark.parametrize("rows", TABLES, ids=GROUPS)
 def test_verbs_do_what_the_table_says(
     rows: tuple[tuple[str, str], ...],
     alone: Alone,
@@ -220,3 +258,22 @@ def test_verbs_do_what_the_table_says(
     assert not wrong, "\n".join(wrong)
     for path in (tmp_path / "out").glob("*.bin"):
         assert path.read_bytes() == (tree / "big.bin").read_bytes()
+
+
+def test_no_verb_is_left_out(tmp_path: Path) -> None:
+    """The tables have a row for each verb of the five groups, but for what is not run."""
+    environment = {**os.environ, "AZURE_CONFIG_DIR": str(tmp_path / "azure")}
+
+    def listed(words: str) -> set[str]:
+        command = [program("az"), "storage", *words.split(), "-h"]
+        told = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        groups, _, commands = told.partition("\nCommands:")
+        found = {f"{words} {name}" for name in _NAME.findall(commands)}
+        for name in _NAME.findall(groups.partition("Subgroups:")[2]):
+            found |= listed(f"{words} {name}")
+        return found
+
+    known = {" ".join(verb(line)) for rows in TABLES for line, _ in rows} | set(NOT_RUN)
+    assert set().union(*(listed(group) for group in GROUPS)) == known

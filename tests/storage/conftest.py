@@ -15,6 +15,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 from azure.storage.fileshare import ShareClient, ShareServiceClient
 
+from batchai_quickstart.spelling import HTTP
 from batchai_quickstart.storage import Account, Changes, Kind, Store, Volume, storage_app
 
 
@@ -82,7 +83,7 @@ def service(
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         storage_app(store, changes),
-        http=request.param,
+        http=HTTP if request.param == "httptools" else request.param,
         ws="none",
         log_level="warning",
         timeout_graceful_shutdown=2,

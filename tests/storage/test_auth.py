@@ -249,6 +249,16 @@ def test_a_signature_can_set_response_headers(
     assert answer.headers["content-disposition"] == "attachment; filename=a"
 
 
+def test_response_headers_of_a_signature_are_one_header_each(
+    service: Service, container: ContainerClient, blob: BlobClient
+) -> None:
+    """A line break in one is refused; a text that is not Latin goes out as UTF-8."""
+    answer = _get(container, _sas(service, container, content_disposition="a\r\nset-cookie: b"))
+    assert (answer.status_code, "set-cookie" in answer.headers) == (400, False)
+    answer = _get(container, _sas(service, container, content_disposition="a; filename=\u0416"))
+    assert answer.headers["content-disposition"].encode("latin-1").decode().endswith("\u0416")
+
+
 def test_creating_is_not_overwriting(
     service: Service, container: ContainerClient, blob: BlobClient
 ) -> None:

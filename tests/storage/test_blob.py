@@ -322,7 +322,7 @@ def test_md5_is_checked_on_the_way_up_and_down(container: ContainerClient) -> No
 
 
 def test_what_is_not_done_here_is_refused_by_name(container: ContainerClient) -> None:
-    """Page blobs, copies and snapshots answer with a code that says so."""
+    """Page blobs and snapshots answer with a code that says so."""
     blob = container.upload_blob("x", b"")
 
     def refusal(call: Callable[..., object], *arguments: object, **options: object) -> str:
@@ -331,7 +331,6 @@ def test_what_is_not_done_here_is_refused_by_name(container: ContainerClient) ->
         return code(refused)
 
     assert refusal(container.get_blob_client("p").create_page_blob, 512) == "NotImplemented"
-    assert refusal(blob.start_copy_from_url, blob.url) == "NotImplemented"
     assert refusal(blob.create_snapshot) == "NotImplemented"
     assert refusal(
         container.get_blob_client("x", snapshot="2020-01-01T00:00:00Z").download_blob

@@ -2,7 +2,7 @@
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import ContainerClient, StandardBlobTier
+from azure.storage.blob import ContainerClient, RehydratePriority, StandardBlobTier
 
 from batchai_quickstart.storage.protocol import StorageError
 from batchai_quickstart.storage.tags import expression
@@ -96,7 +96,7 @@ def test_tiers_are_kept_and_told(container: ContainerClient) -> None:
     """A blob's access tier is what was set last; Archive, which could not be read, is refused."""
     blob = container.upload_blob("a", b"1", standard_blob_tier=StandardBlobTier.COOL)
     assert blob.get_blob_properties().blob_tier == "Cool"
-    blob.set_standard_blob_tier(StandardBlobTier.COLD)
+    blob.set_standard_blob_tier(StandardBlobTier.COLD, rehydrate_priority=RehydratePriority.HIGH)
     (listed,) = container.list_blobs()
     assert listed.blob_tier == "Cold"
     with pytest.raises(HttpResponseError) as refused:

@@ -161,13 +161,50 @@ def test_a_missing_file_is_named() -> None:
         source(Path("/nonexist"))
 
 
-def test_sequences_and_sparse_data_are_refused_by_name(tmp_path: Path) -> None:
-    """What the reader does not do yet it does not do silently."""
-    (tmp_path / "data").write_text("0 |features 1 2 |labels 3\n0 |features 4 5 |labels 6\n")
-    with pytest.raises(NotImplementedError, match="continue sequence 0"):
-        source(tmp_path / "data")
-    with pytest.raises(NotImplementedError, match="is_sparse=True"):
-        StreamDef("f", 2, is_sparse=True)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 |f 10:1 |l 1\n", "Reached the maximum number of allowed errors.*the index 10"),
+        ("0 |f a:1 |l 1\n", "Reached the maximum number of allowed errors.*'a:1' instead of"),
+        ("0 |f 1:x |l 1\n", "Reached the maximum number of allowed errors.*'1:x' instead of"),
+        ("0 |f 1 |l 1\n", "Reached the maximum number of allowed errors.*'1' instead of"),
+        ("0 |f 1:1 |f 2:1 |l 1\n", "Reached the maximum number of allowed errors.*a second 'f'"),
+        ("0 |g 1:1\n", "Reached the maximum number of allowed errors.*no 'f', 'l'"),
+        ("0 |f 1:1 |l 1\n1 |l 2\n", "Malformed input file. Bailing out..*no 'f' in the sequence 1"),
+    ],
+)
+def test_malformed_sparse_and_sequence_files_are_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    """CNTK's words, then what is wrong and where."""
+    (tmp_path / "data").write_text(text)
+    streams = StreamDefs(f=StreamDef("f", 10, is_sparse=True), l=StreamDef("l", 1))
+    with pytest.raises(RuntimeError, match=message):
+        MinibatchSource(CTFDeserializer(tmp_path / "data", streams))
+
+
+def test_sequences_cannot_be_fed_to_an_input_without_their_axis(tmp_path: Path) -> None:
+    """Steps are not taken for samples."""
+    (tmp_path / "data").write_text("0 |f 1 |l 3\n0 |f 4 |l 6\n")
+    streams = StreamDefs(f=StreamDef("f", 1), l=StreamDef("l", 1))
+    source = MinibatchSource(CTFDeserializer(tmp_path / "data", streams))
+    x = C.input_variable(1)
+    with pytest.raises(ValueError, match="has no sequence axis"):
+        (x * 2).eval(source.next_minibatch(2, {x: source.streams.f}))
+
+
+def test_a_source_of_sequences_goes_on_from_its_position(tmp_path: Path) -> None:
+    """A position counts samples; a source that is set there gives the same sequences."""
+    lines = [f"{i} |f {i}\n" * (i % 3 + 1) for i in range(9)]
+    (tmp_path / "data").write_text("".join(lines))
+    streams = StreamDefs(f=StreamDef("f", 1))
+    one, two = (MinibatchSource(CTFDeserializer(tmp_path / "data", streams)) for _ in range(2))
+    for _ in range(5):
+        one.next_minibatch(5)
+    two.restore_from_checkpoint(one.get_checkpoint_state())
+    for _ in range(5):
+        here, there = (next(iter(s.next_minibatch(5).values())).as_sequences() for s in (one, two))
+        assert [part.tolist() for part in here] == [part.tolist() for part in there]
 
 
 def test_mnist_comes_in_cntks_order(mnist: Path) -> None:

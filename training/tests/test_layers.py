@@ -205,8 +205,7 @@ def test_what_does_not_fit_is_refused(make: object, message: str) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: C.input_variable(3, is_sparse=True),
-        lambda: C.Axis.default_dynamic_axis(),
+        lambda: C.input_variable((C.InferredDimension, 3)),
         lambda: C.layers.Convolution2D((3, 3), 2, sharing=False),
         lambda: C.classification_error(C.input_variable(3), C.input_variable(3), topN=2),
     ],

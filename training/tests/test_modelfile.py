@@ -203,10 +203,10 @@ def test_impossible_attributes_are_refused(data: Path) -> None:
 def test_operations_that_are_not_provided_are_named(data: Path) -> None:
     """A model with an operation outside the table is refused with the operation's name."""
 
-    def recurrent(model: Dictionary) -> None:
-        model["primitive_functions"][0]["op"] = SizeT(37)
+    def stacked(model: Dictionary) -> None:
+        model["primitive_functions"][0]["op"] = SizeT(49)
 
     with pytest.raises(
-        NotImplementedError, match="The operation PastValue of the model is not provided"
+        NotImplementedError, match="The operation OptimizedRNNStack of the model is not provided"
     ):
-        C.load_model(change(data / "ConvNet_MNIST_init.dnn", recurrent))
+        C.load_model(change(data / "ConvNet_MNIST_init.dnn", stacked))

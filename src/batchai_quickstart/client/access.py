@@ -1,5 +1,6 @@
 """What reaches a storage account: its endpoints and a credential, and how they are written down."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -20,6 +21,9 @@ _DEVELOPMENT: Final = MappingProxyType(
         "FileEndpoint": "http://127.0.0.1:10003/devstoreaccount1",
     }
 )
+
+
+_NAME: Final = re.compile("[a-z0-9-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,10 @@ def access(
     if sum(each is not None for each in (key, sas, credential)) != 1:
         raise ConfigurationError(
             f"storage account {name} takes exactly one of key, sas and credential"
+        )
+    if not all((blob_endpoint, file_endpoint)) and not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is no name of a storage account: 3 to 24 lower-case letters and digits"
         )
     if key is not None:
         _check_key(name, key)

@@ -13,6 +13,13 @@ Step = Callable[[int], None]
 """Told how many more bytes have gone; fewer than none when some must go again."""
 
 
+def is_wanted(progress: Progress) -> bool:
+    """Whether anybody would see how far a transfer is."""
+    return callable(progress) or (
+        progress is not False and _console(forced=progress is True) is not None
+    )
+
+
 @contextmanager
 def shown(progress: Progress, what: str, total: int) -> Iterator[Step]:
     """Show how far the block has come, by what it tells.

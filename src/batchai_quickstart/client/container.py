@@ -21,7 +21,7 @@ class BlobContainer:
 
     def __init__(self, account: StorageAccount, name: str) -> None:
         self.account = account
-        self.name = name
+        self.name = volumes.volume_name(name, "container")
 
     create = volumes.create
     delete = volumes.delete

@@ -57,20 +57,33 @@ def _kept_if_whole(target: Path) -> Iterator[int]:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        if target.exists() and not target.is_file():
+            # It would be replaced: whoever may do that to a device would lose it.
+            raise FileExistsError(errno.EEXIST, "it is a device, pipe or socket", str(target))
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise InvalidRequestError(
             f"cannot download to {target}: {error.strerror} ({error.filename})",
             code="InvalidDestination",
         ) from error
+    except OSError as error:
+        raise _unwritten(target, error) from error
     try:
         yield descriptor
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritten(target, error) from error
         raise
     finally:
         os.close(descriptor)
+
+
+def _unwritten(target: Path, error: OSError) -> TransferError:
+    """The exception for a disk that is full, a directory nobody may write in, and the like."""
+    reason = error.strerror or error
+    return TransferError(f"cannot write {target}: {reason}; nothing of the download was kept")
 
 
 def _first(driver: Driver, name: str) -> Answer:

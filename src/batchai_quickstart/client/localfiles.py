@@ -75,7 +75,7 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            what = "is no directory" if root.exists() else "does not exist"
+            what = "is no directory; upload takes files" if root.exists() else "does not exist"
             raise NotFoundError(f"cannot read the directory {root}: it {what}", code="FileNotFound")
         self.root = root
         self.files: dict[str, Path] = {}

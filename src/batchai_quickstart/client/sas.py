@@ -7,7 +7,7 @@ third of a second to load, which is longer than most of what is signed here.
 import base64
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -83,6 +83,26 @@ def service_signature(
     if service == "blob":
         fields += [scope, "", ""]
     return _signed(query, key, fields + [""] * 5)
+
+
+def end_of_link(expiry: object) -> datetime:
+    """When a link ends that is to live for a time, or until a moment.
+
+    Arguments:
+        expiry: a `timedelta` or a `datetime` with a time zone.
+
+    Raises:
+        InvalidRequestError: it is neither.
+    """
+    if isinstance(expiry, timedelta):
+        return datetime.now(UTC) + expiry
+    if isinstance(expiry, datetime) and expiry.tzinfo is not None:
+        return expiry
+    raise InvalidRequestError(
+        f"expiry={expiry!r} is neither a timedelta, such as timedelta(hours=1), nor a datetime "
+        "with a time zone, such as datetime(2030, 1, 1, tzinfo=UTC)",
+        code="InvalidQueryParameterValue",
+    )
 
 
 def _signed(query: dict[str, str], key: str, fields: list[str]) -> str:

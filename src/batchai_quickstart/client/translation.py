@@ -109,6 +109,26 @@ def refusal(
     return _rebuilt(kind, theirs, message, their_facts, our_facts)
 
 
+def unreachable(error: Exception, endpoint: str) -> errors.BatchAIError:
+    """Return the exception for a storage service that cannot be reached, or broke off.
+
+    Also an `azure.core` `ServiceRequestError`.
+
+    Arguments:
+        error: of the HTTP library.
+        endpoint: the address that was spoken to.
+    """
+    message = (
+        f"cannot reach the storage service at {endpoint}: {_innermost(error)}. Is it running, and "
+        "is that its address? The address comes from the connection string, from "
+        "StorageAccount.open, or from the service that keeps the account (`python -m "
+        "batchai_quickstart status`)."
+    )
+    return _rebuilt(
+        errors.ServiceError, ServiceRequestError, message, {"inner_exception": None}, {}
+    )
+
+
 def _is_sign_in(error: Exception) -> bool:
     """Tell a failed sign-in, which azure-core raises without any response."""
     return type(error).__name__ == "ClientAuthenticationError"

@@ -7,7 +7,7 @@ names, arguments and order; what differs is in their drivers.
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -18,10 +18,15 @@ from batchai_quickstart.client.download import fetch
 from batchai_quickstart.client.driver import Driver
 from batchai_quickstart.client.lanes import Job, Lanes
 from batchai_quickstart.client.localfiles import Tree
-from batchai_quickstart.client.sas import service_signature
+from batchai_quickstart.client.sas import end_of_link, service_signature
 from batchai_quickstart.client.sharefiles import is_unfinished
 from batchai_quickstart.client.stored import HOUR, StoredFile
-from batchai_quickstart.errors import ConfigurationError, NotFoundError
+from batchai_quickstart.errors import (
+    BatchAIError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotFoundError,
+)
 
 if TYPE_CHECKING:
     from batchai_quickstart.client.storage import StorageAccount
@@ -47,6 +52,27 @@ class Volume(Protocol):
 
 
 V = TypeVar("V", bound=Volume)
+
+
+def volume_name(name: str, what: str) -> str:
+    """The name of a container or share, if it can be one in an address.
+
+    What else a name must be the service knows: Azure has names of its own, as `$web`.
+
+    Arguments:
+        name: it.
+        what: `container` or `share`.
+
+    Raises:
+        InvalidRequestError: it is empty, or a path.
+    """
+    if not str(name).strip() or set("/\\?#") & set(str(name)):
+        raise InvalidRequestError(
+            f"{name!r} is no name of a {what}: 3 to 63 lower-case letters, digits and hyphens; "
+            "directories belong into the names of files",
+            code="InvalidResourceName",
+        )
+    return name
 
 
 def create(self: V) -> V:
@@ -163,16 +189,21 @@ def download(
 
     Raises:
         NotFoundError: there is no such file.
-        TransferError: it was written meanwhile, or came damaged.
+        InvalidRequestError: the destination is a directory, a device or the like.
+        TransferError: it was written meanwhile, came damaged, or could not be written here.
     """
     name = localfiles.clean(name)
     target = localfiles.destination_file(name, destination)
-    found = driver.facts(self._driver, name) if skip_unchanged or progress else None
+    is_seen = bars.is_wanted(progress)
+    found = driver.facts(self._driver, name) if skip_unchanged or is_seen else None
     if found is not None and skip_unchanged and is_same(self._driver, found, target):
         return target
     total = found.size if found and found.size else 0
     with bars.shown(progress if found else False, name, total) as step:
-        fetch(self._driver, name, target, Lanes(max_workers), step)
+        try:
+            fetch(self._driver, name, target, Lanes(max_workers), step)
+        except NotFoundError as error:
+            raise _directory_instead(self._driver, name, error) from None
     return target
 
 
@@ -276,6 +307,7 @@ def url(
 
     Raises:
         ConfigurationError: the account's key is not known here, which alone can sign.
+        InvalidRequestError: the time of the end has no time zone, or there are no such permissions.
     """
     access = self.account.rest.access()
     if access.key is None:
@@ -290,10 +322,25 @@ def url(
         access.key,
         self.name,
         name,
-        expiry=expiry if isinstance(expiry, datetime) else datetime.now(UTC) + expiry,
+        expiry=end_of_link(expiry),
         permissions=permissions or ("r" if name else "rl"),
     )
     return f"{self._driver.rest.url(self._driver.service, self.name, name)}?{signature}"
+
+
+def _directory_instead(volume: Driver, name: str, error: NotFoundError) -> NotFoundError:
+    """The exception for a file that is not there: directories have a method of their own."""
+    try:
+        is_directory = next(iter(volume.entries(name)), None) is not None
+    except BatchAIError:
+        is_directory = False
+    if not is_directory:
+        return error
+    return NotFoundError(
+        f"cannot download {name!r} of {volume.volume!r}: it is a directory; "
+        f"download_batch(destination, source={name!r}) takes those",
+        code=error.code,
+    )
 
 
 # What batches and synchronisations are made of.

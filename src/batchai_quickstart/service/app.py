@@ -52,7 +52,7 @@ class Service:
         facts: dict[str, Any],
     ) -> None:
         self.registry = Registry(root / "registry")
-        self.store = Store(root / "storage")
+        self.store = Store(root / "storage", sync=sync)
         self.changes = Changes()
         self.scheduler = Scheduler(
             self.registry, self.store, self.changes, engines.load(engine), root, python

@@ -95,7 +95,7 @@ async def _serve(
     sync: bool,
     announce: Callable[[str], None],
 ) -> None:
-    store = Store(root / "storage")
+    store = Store(root / "storage", sync=sync)
     changes = Changes()
     listeners = []
     try:
@@ -106,7 +106,7 @@ async def _serve(
         listeners.append(listen(root, host, port))
         endpoint = origin(host, listeners[0])
         origins: dict[Kind, str] = {}
-        kinds: dict[int, Kind] = {}
+        kinds: dict[int, Kind | None] = {listeners[0].getsockname()[1]: None}
         for kind, wanted in ports.items():
             advice = f"choose another with --{kind}-port"
             listeners.append(bind(host, wanted, advice))

@@ -1,15 +1,18 @@
 """Append blobs: files of a container that only grow, by whole blocks.
 
 A block is received and checked in a file of its own, and then added to the end in one go, so a
-reader or a job never sees a part of one that is refused or breaks off.
+reader or a job never sees a part of one that is refused or breaks off. A part that a crash leaves
+is cut off at the next start.
 """
 
 import asyncio
 import os
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from batchai_quickstart.storage.checksum import Sums
+from batchai_quickstart.storage.commit import amend, lengthen
 from batchai_quickstart.storage.download import Entry, not_found, opened
 from batchai_quickstart.storage.protocol import (
     Request,
@@ -18,17 +21,19 @@ from batchai_quickstart.storage.protocol import (
     check_conditions,
     etag,
     http_date,
+    number,
 )
+from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
     PIECE,
+    Pour,
     announced_length,
     receive_into,
-    touch,
 )
 from batchai_quickstart.storage.volume import Kind, Volume
 
-_BLOCK_LIMIT: Final = 100 << 20
+BLOCK_LIMIT: Final = 100 << 20
 _BLOCKS_AT_MOST: Final = 50_000
 COUNT: Final = "x-ms-blob-committed-block-count"
 SEALED: Final = "x-ms-blob-sealed"
@@ -47,27 +52,28 @@ class AppendBlobs:
 
     async def append(self, request: Request) -> Response:
         """Append Block."""
-        length = announced_length(request, _BLOCK_LIMIT)
+        length = announced_length(request, BLOCK_LIMIT)
+        return await self.add(request, length, partial(receive_into, request))
+
+    async def add(self, request: Request, length: int, pour: Pour) -> Response:
+        """Add a block to the end of the blob.
+
+        Arguments:
+            request: what names the blob and its conditions.
+            length: of the block, in bytes.
+            pour: writes its content into a file at an offset.
+        """
         if not length:
             raise StorageError("InvalidHeaderValue", "A block has at least one byte.")
         os.close(self._open(request)[0])
         block, prepared = self._store.create_staged()
         try:
             os.unlink(prepared)  # noqa: PTH108
-            sums = await receive_into(request, block, 0)
-            return await self.add(request, block, length, sums)
+            return await self._add(request, block, length, await pour(block, 0))
         finally:
             os.close(block)
 
-    async def add(self, request: Request, block: int, length: int, sums: Sums) -> Response:
-        """Add a received block to the end of the blob.
-
-        Arguments:
-            request: what names the blob and its conditions.
-            block: descriptor of a file that is the block.
-            length: its bytes.
-            sums: of the block's content.
-        """
+    async def _add(self, request: Request, block: int, length: int, sums: Sums) -> Response:
         async with self._turn:
             descriptor, volume = self._open(request)
             try:
@@ -76,15 +82,18 @@ class AppendBlobs:
                 offset = entry.status.st_size
                 count = int(entry.said.headers.get(COUNT, "0")) + 1
                 self._check(request, entry, length, count)
-                try:
+                said = _said(entry, COUNT, str(count))
+
+                async def write() -> None:
                     if length <= PIECE:
                         _append(block, descriptor, length)
                     else:
                         await asyncio.to_thread(_append, block, descriptor, length)
-                except OSError:
-                    os.ftruncate(descriptor, offset)
-                    raise
-                entry = self._say(request, volume, descriptor, entry, {COUNT: str(count)})
+
+                status = await lengthen(
+                    self._store, volume, request.path, descriptor, said, length, write
+                )
+                entry = Entry(status, said)
             finally:
                 os.close(descriptor)
         return Response(
@@ -106,7 +115,9 @@ class AppendBlobs:
                 entry = opened(self._store, volume, request.path, descriptor)
                 check_conditions(request, entry.status)
                 _check_position(request, entry)
-                entry = self._say(request, volume, descriptor, entry, {SEALED: "true"})
+                said = _said(entry, SEALED, "true")
+                status = await amend(self._store, volume, request.path, descriptor, said)
+                entry = Entry(status, said)
             finally:
                 os.close(descriptor)
         return Response(200, (*_version(entry), (SEALED, "true")))
@@ -132,19 +143,10 @@ class AppendBlobs:
         if count > _BLOCKS_AT_MOST:
             raise StorageError("BlockCountExceedsLimit", f"{_BLOCKS_AT_MOST} at most.")
 
-    def _say(
-        self,
-        request: Request,
-        volume: Volume,
-        descriptor: int,
-        entry: Entry,
-        headers: dict[str, str],
-    ) -> Entry:
-        touch(descriptor)
-        said = replace(entry.said, headers={**entry.said.headers, **headers}, md5=None)
-        entry = Entry(os.fstat(descriptor), said)
-        self._store.say(volume, request.path, entry.status, said)
-        return entry
+
+def _said(entry: Entry, name: str, value: str) -> Properties:
+    """What is said of a blob once one more header is."""
+    return replace(entry.said, headers={**entry.said.headers, name: value}, md5=None, copy={})
 
 
 def _check_position(request: Request, entry: Entry) -> None:
@@ -159,9 +161,9 @@ def _number(request: Request, name: str) -> int | None:
     text = request.headers.get(name)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()):
-        raise StorageError("InvalidHeaderValue", f"{name} is {text!r}.")
-    return int(text)
+    if (found := number(text)) is None:
+        raise StorageError("InvalidHeaderValue", f"{name} is {text[:80]!r}.")
+    return found
 
 
 def _append(block: int, descriptor: int, length: int) -> None:

@@ -98,7 +98,7 @@ def _shared_key(request: Request, header: str, now: float) -> None:
 def _check_date(date: str, now: float) -> None:
     try:
         stated = parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise StorageError(
             "AuthenticationFailed", f"The request has no valid date: {date!r}."
         ) from None

@@ -3,13 +3,23 @@
 import asyncio
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 from xml.sax.saxutils import escape
 
 from batchai_quickstart.storage import tags
+from batchai_quickstart.storage.blobproperties import (
+    PLAIN,
+    TIER,
+    describe,
+    kept_of,
+    said_by,
+    tier_of,
+    written,
+)
 from batchai_quickstart.storage.blocklist import (
     block_id,
     chosen_blocks,
@@ -17,20 +27,23 @@ from batchai_quickstart.storage.blocklist import (
     parse_block_list,
 )
 from batchai_quickstart.storage.changes import Changes
+from batchai_quickstart.storage.checksum import Sums
+from batchai_quickstart.storage.commit import amend, publish, remove
 from batchai_quickstart.storage.download import Entry, Headers, download, not_found, opened
+from batchai_quickstart.storage.listing import walk
 from batchai_quickstart.storage.protocol import (
     Request,
     Response,
     StorageError,
     check_conditions,
     etag,
-    http_date,
     xml_response,
 )
 from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.staging import Block, Staging, Upload, assemble
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
+    Pour,
     announced_length,
     hold,
     receive_into,
@@ -40,30 +53,18 @@ from batchai_quickstart.storage.transfer import (
 )
 from batchai_quickstart.storage.volume import Kind, Volume
 
-_BLOB_LIMIT: Final = 5000 << 20
-_BLOCK_LIMIT: Final = 4000 << 20
-_CONTENT_HEADERS: Final = {
-    "x-ms-blob-content-type": "content-type",
-    "x-ms-blob-content-encoding": "content-encoding",
-    "x-ms-blob-content-language": "content-language",
-    "x-ms-blob-content-disposition": "content-disposition",
-    "x-ms-blob-cache-control": "cache-control",
-}
-_TIER: Final = "x-ms-access-tier"
-_PLAIN: Final = "application/octet-stream"
+BLOB_LIMIT: Final = 5000 << 20
+BLOCK_LIMIT: Final = 4000 << 20
+_OF_PAGE_BLOBS: Final = (
+    "x-ms-blob-content-length",
+    "x-ms-blob-sequence-number",
+    "x-ms-sequence-number-action",
+)
+"""Headers of Set Blob Properties that Azure answers with 409 for every other type of blob."""
 
 
-def describe(entry: Entry) -> Headers:
-    """The headers of a blob that a file of a share does not have."""
-    created = http_date(int(entry.status.st_mtime))
-    count = len(entry.said.tags)
-    return (
-        *((("x-ms-tag-count", str(count)),) if count else ()),
-        *entry.said.copy.items(),
-        ("x-ms-blob-type", entry.said.kind or "BlockBlob"),
-        ("x-ms-creation-time", created),
-        ("x-ms-server-encrypted", "false"),
-    )
+Fill = Callable[[int], Awaitable[tuple[Properties, Sums]]]
+"""Writes a blob's content into the file of a descriptor, and says what the blob is."""
 
 
 class Blobs:
@@ -95,49 +96,77 @@ class Blobs:
             raise StorageError("MissingRequiredHeader", "x-ms-blob-type.")
         if kind not in ("BlockBlob", "AppendBlob"):
             raise StorageError("NotImplemented", f"Put Blob of the type {kind}.")
-        length = announced_length(request, _BLOB_LIMIT)
+        length = announced_length(request, BLOB_LIMIT)
         if length and kind == "AppendBlob":
             raise StorageError("InvalidHeaderValue", "An append blob is made empty.")
-        self._check_write(request, volume, segments)
+        self.check_write(request, volume, segments)
+
+        async def fill(descriptor: int) -> tuple[Properties, Sums]:
+            sums = await receive_into(request, descriptor, 0, md5=True)
+            said = said_by(request, default_type=request.headers.get("content-type", PLAIN))
+            if kind == "AppendBlob":
+                return replace(said, kind=kind), sums
+            return replace(said, md5=said.md5 or sums.md5), sums
+
+        entry, sums = await self.make(request, volume, segments, fill)
+        return written(201, entry, sums.headers())
+
+    async def make(
+        self, request: Request, volume: Volume, segments: tuple[str, ...], fill: Fill
+    ) -> tuple[Entry, Sums]:
+        """Make a blob, whole or not at all.
+
+        Arguments:
+            request: what names it and its conditions.
+            volume: its container.
+            segments: its name on disk.
+            fill: writes its content into a file and says what it is.
+        """
         descriptor, prepared = self._store.create_staged()
         try:
-            sums = await receive_into(request, descriptor, 0, md5=True)
-            said = _said(request, default_type=request.headers.get("content-type", _PLAIN))
-            if kind == "AppendBlob":
-                said = replace(said, kind=kind)
-            elif said.md5 is None:
-                said = replace(said, md5=sums.md5)
+            said, sums = await fill(descriptor)
             entry = await self.publish(request, volume, segments, descriptor, prepared, said)
         except BaseException:
             _unlink(prepared)
             raise
         finally:
             os.close(descriptor)
-        return _written(201, entry, sums.headers())
+        return entry, sums
 
     async def put_block(self, request: Request) -> Response:
         """Put Block."""
+        length = announced_length(request, BLOCK_LIMIT)
+        return await self.add_block(request, length, partial(receive_into, request))
+
+    async def add_block(self, request: Request, length: int, pour: Pour) -> Response:
+        """Add a block to what is not committed.
+
+        Arguments:
+            request: what names the blob and the block.
+            length: of the block, in bytes.
+            pour: writes its content into a file at an offset.
+        """
         volume = self._container(request)
         segments = volume.segments(request.path)
         block = block_id(request.query.get("blockid"))
-        length = announced_length(request, _BLOCK_LIMIT)
         if not length:
             raise StorageError("InvalidHeaderValue", "A block has at least one byte.")
         self._check_overwrite(request, _blob_status(volume, segments))
-        self._check_type(volume, segments, request.path)
+        self.check_type(volume, segments, request.path, "")
         upload = self._staging.begin(volume, request.path)
         if len(next(iter(upload.blocks), block)) != len(block):
             raise StorageError("InvalidBlobOrBlock", "All block ids of a blob are of one length.")
         offset = upload.reserve(length)
         try:
-            descriptor = os.open(upload.path, os.O_WRONLY | os.O_CLOEXEC)
+            descriptor = os.open(upload.path, os.O_RDWR | os.O_CLOEXEC)
             try:
-                sums = await receive_into(request, descriptor, offset)
+                sums = await pour(descriptor, offset)
             finally:
                 os.close(descriptor)
             upload.blocks[block] = (offset, length)
         finally:
             upload.finish()
+            self._staging.tidy(upload)
         encrypted = ("x-ms-request-server-encrypted", "false")
         return Response(201, (encrypted, *sums.headers()))
 
@@ -146,8 +175,8 @@ class Blobs:
         volume = self._container(request)
         segments = volume.segments(request.path)
         listed = parse_block_list(await small_body(request, 16 << 20))
-        self._check_write(request, volume, segments)
-        self._check_type(volume, segments, request.path)
+        self.check_write(request, volume, segments)
+        self.check_type(volume, segments, request.path, "")
         upload = self._staging.get(volume, request.path)
         base = self._base(volume, segments, request.path)
         source = -1
@@ -156,10 +185,11 @@ class Blobs:
                 source = os.open(upload.path, os.O_RDONLY | os.O_CLOEXEC)
             committed = committed_blocks(base[0], base[1].said.blocks) if base else {}
             blocks = chosen_blocks(listed, upload, source, committed)
+            _check_place(volume, segments, request.path)
             # From here on new blocks belong to the next upload.
             self._staging.take(volume, request.path)
             try:
-                said = _said(request, default_type=_PLAIN, blocks=blocks)
+                said = said_by(request, default_type=PLAIN, blocks=blocks)
                 wanted = [block for _, block in blocks]
                 return await self._commit(request, volume, segments, upload, source, wanted, said)
             finally:
@@ -195,7 +225,7 @@ class Blobs:
         finally:
             os.close(fresh)
             _unlink(prepared)
-        return _written(201, entry)
+        return written(201, entry)
 
     async def block_list(self, request: Request) -> Response:
         """Get Block List."""
@@ -233,17 +263,22 @@ class Blobs:
 
     async def set_metadata(self, request: Request) -> Response:
         """Set Blob Metadata."""
-        return self._say(
+        return await self._say(
             request,
             lambda said: replace(said, metadata=request.metadata()),
         )
 
     async def set_properties(self, request: Request) -> Response:
         """Set Blob Properties."""
-        asked = _said(request, default_type=_PLAIN)
-        return self._say(
+        for name in _OF_PAGE_BLOBS:
+            if name in request.headers:
+                raise StorageError("InvalidBlobType", f"{name} is for page blobs.")
+        asked = said_by(request, default_type=PLAIN)
+        return await self._say(
             request,
-            lambda said: replace(said, headers=_kept(said) | dict(asked.headers), md5=asked.md5),
+            lambda said: replace(
+                said, headers=kept_of(said) | dict(asked.headers), md5=asked.md5, copy={}
+            ),
         )
 
     async def get_tags(self, request: Request) -> Response:
@@ -261,9 +296,9 @@ class Blobs:
 
     async def set_tier(self, request: Request) -> Response:
         """Set Blob Tier: kept and told, for every blob here is at hand at once."""
-        tier = _tier(request)
+        tier = tier_of(request)
         if not tier:
-            raise StorageError("MissingRequiredHeader", f"{_TIER}.")
+            raise StorageError("MissingRequiredHeader", f"{TIER}.")
         self._keep(request, lambda said: replace(said, headers={**said.headers, **tier}))
         return Response(200)
 
@@ -271,15 +306,16 @@ class Blobs:
         """Delete Blob."""
         volume = self._container(request)
         segments = volume.segments(request.path)
-        self._staging.drop(volume, request.path)
         try:
             descriptor = volume.open(segments)
         except (FileNotFoundError, NotADirectoryError):
             raise not_found(request) from None
         try:
             check_conditions(request, os.fstat(descriptor))
-            volume.unlink(segments)
-            self._store.forget(volume, request.path)
+            await remove(self._store, volume, request.path)
+            self._staging.drop(volume, request.path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise not_found(request) from None
         finally:
             # With the last descriptor the file's blocks are freed, which takes a while.
             await release(descriptor)
@@ -315,7 +351,12 @@ class Blobs:
         check_conditions(request, entry.status)
         self._store.say(self._container(request), request.path, entry.status, change(entry.said))
 
-    def _check_write(self, request: Request, volume: Volume, segments: tuple[str, ...]) -> None:
+    def check_write(self, request: Request, volume: Volume, segments: tuple[str, ...]) -> None:
+        """Hold a request that makes a blob against its conditions, before it takes long.
+
+        Raises:
+            StorageError: a condition does not hold, or its signature grants no overwriting.
+        """
         status = _blob_status(volume, segments)
         check_conditions(request, status)
         self._check_overwrite(request, status)
@@ -325,13 +366,21 @@ class Blobs:
         if status is not None and letters is not None and "w" not in letters:
             raise StorageError("UnauthorizedBlobOverwrite")
 
-    def _check_type(self, volume: Volume, segments: tuple[str, ...], path: str) -> None:
-        """Refuse blocks for an append blob."""
+    def check_type(self, volume: Volume, segments: tuple[str, ...], path: str, wanted: str) -> None:
+        """Refuse to go on with a blob that is there and of another type.
+
+        Arguments:
+            volume: its container.
+            segments: its name on disk.
+            path: its name.
+            wanted: the type, as `Properties.kind` has it.
+        """
         base = self._base(volume, segments, path)
         if base is not None:
             os.close(base[0])
-            if base[1].said.kind:
-                raise StorageError("InvalidBlobType", "It is an append blob.")
+            if (found := base[1].said.kind) != wanted:
+                noun = "an append blob" if found else "a block blob"
+                raise StorageError("InvalidBlobType", f"It is {noun}.")
 
     async def publish(
         self,
@@ -343,28 +392,34 @@ class Blobs:
         said: Properties,
     ) -> Entry:
         """Give a finished file its name, if the conditions still hold."""
-        status = _blob_status(volume, segments)
-        # Nothing is awaited from here to the row about the new file.
-        self._store.volume(request.account.name, Kind.BLOB, request.volume)
-        check_conditions(request, status)
+
+        def check() -> None:
+            self._store.volume(request.account.name, Kind.BLOB, request.volume)
+            check_conditions(request, _blob_status(volume, segments))
+
+        check()
         touch(descriptor)
-        replaced = hold(volume, segments, status)
+        replaced = hold(volume, segments, _blob_status(volume, segments))
         try:
-            volume.place(prepared, segments, create_parents=True)
-            entry = Entry(os.fstat(descriptor), said)
-            self._store.say(volume, request.path, entry.status, said)
+            status = await publish(
+                self._store,
+                volume,
+                request.path,
+                descriptor,
+                prepared,
+                said,
+                check=check,
+                create_parents=True,
+            )
             self._staging.drop(volume, request.path)
-            return entry
+            return Entry(status, said)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise StorageError(
-                "ResourceTypeMismatch",
-                "One blob's name is a directory in another's; containers are directories.",
-            ) from None
+            raise _clash() from None
         finally:
             if replaced is not None:
                 await release(replaced)
 
-    def _say(self, request: Request, change: Callable[[Properties], Properties]) -> Response:
+    async def _say(self, request: Request, change: Callable[[Properties], Properties]) -> Response:
         volume = self._container(request)
         segments = volume.segments(request.path)
         try:
@@ -375,57 +430,32 @@ class Blobs:
             entry = opened(self._store, volume, request.path, descriptor)
             check_conditions(request, entry.status)
             said = change(entry.said)
-            touch(descriptor)  # what is said of a blob is part of its version
-            entry = Entry(os.fstat(descriptor), said)
-            self._store.say(volume, request.path, entry.status, said)
+            # What is said of a blob is part of its version.
+            status = await amend(self._store, volume, request.path, descriptor, said)
+            entry = Entry(status, said)
         finally:
             os.close(descriptor)
-        return _written(200, entry)
+        return written(200, entry)
 
 
-def _said(
-    request: Request, *, default_type: str, blocks: list[tuple[str, Block]] | None = None
-) -> Properties:
-    headers = {
-        kept: request.headers[name]
-        for name, kept in _CONTENT_HEADERS.items()
-        if request.headers.get(name)
-    }
-    headers.setdefault("content-type", default_type)
-    if headers["content-type"] == _PLAIN:
-        del headers["content-type"]
-    md5 = request.headers.get("x-ms-blob-content-md5") or (
-        None if "comp" in request.query else request.headers.get("content-md5")
+def _clash() -> StorageError:
+    return StorageError(
+        "ResourceTypeMismatch",
+        "One blob's name is a directory in another's; containers are directories.",
     )
-    sizes = tuple((name, block.length) for name, block in blocks or ())
-    asked = tags.from_header(request.headers.get("x-ms-tags"))
-    return Properties(headers | _tier(request), request.metadata(), md5, sizes, tags=asked)
 
 
-def _tier(request: Request) -> dict[str, str]:
-    """The access tier that a request asks for, as a header to keep."""
-    asked = request.headers.get(_TIER)
-    if asked is None:
-        return {}
-    if asked == "Archive":
-        raise StorageError("NotImplemented", "The access tier Archive.")
-    if asked not in ("Hot", "Cool", "Cold"):
-        raise StorageError("InvalidHeaderValue", f"{_TIER} is {asked!r}, not Hot, Cool or Cold.")
-    return {_TIER: asked}
-
-
-def _kept(said: Properties) -> dict[str, str]:
-    """What of a blob's headers stays when its content headers are set."""
-    return {name: value for name, value in said.headers.items() if name.startswith("x-ms-")}
-
-
-def _written(status: int, entry: Entry, extra: Headers = ()) -> Response:
-    headers = (
-        ("etag", etag(entry.status)),
-        ("last-modified", http_date(int(entry.status.st_mtime))),
-        ("x-ms-request-server-encrypted", "false"),
-    )
-    return Response(status, (*headers, *extra))
+def _check_place(volume: Volume, segments: tuple[str, ...], path: str) -> None:
+    """Refuse a name that is a directory in another's, before its blocks are put together."""
+    with suppress(FileNotFoundError):
+        try:
+            with volume.directory(segments[:-1]):
+                pass
+        except NotADirectoryError:
+            raise _clash() from None
+    with closing(walk(volume, f"{path}/")) as below:
+        if next(below, None) is not None:
+            raise _clash()
 
 
 def _blob_status(volume: Volume, segments: tuple[str, ...]) -> os.stat_result | None:

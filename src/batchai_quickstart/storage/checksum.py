@@ -50,6 +50,11 @@ class Sum:
         self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self._crc64 = 0 if crc64 else None
 
+    @property
+    def wanted(self) -> bool:
+        """Whether any is to be computed."""
+        return self._md5 is not None or self._crc64 is not None
+
     def update(self, piece: bytes) -> None:
         """Take the next piece in."""
         if self._md5 is not None:

@@ -3,10 +3,11 @@
 import asyncio
 import os
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote_from_bytes
 from xml.sax.saxutils import escape, quoteattr
 
 from batchai_quickstart.storage import permissions
+from batchai_quickstart.storage.commit import names_on_disk
 from batchai_quickstart.storage.download import Entry
 from batchai_quickstart.storage.listing import Found, children
 from batchai_quickstart.storage.pages import floor, listing_response, page_of
@@ -63,6 +64,7 @@ class Directories:
             raise StorageError("ResourceTypeMismatch") from None
         except FileExistsError:
             raise StorageError("ResourceAlreadyExists") from None
+        await names_on_disk(self._store, volume, segments)
         said = Properties(smb, request.metadata())
         return self._say(request, volume, segments, said, 201, otherwise="now")
 
@@ -114,6 +116,7 @@ class Directories:
         except OSError:
             raise StorageError("DirectoryNotEmpty") from None
         self._store.forget(volume, request.path)
+        await names_on_disk(self._store, volume, segments)
         return Response(202)
 
     async def list_directory(self, request: Request) -> Response:
@@ -144,7 +147,9 @@ class Directories:
             name = each.name.rstrip("/")
             entry = Entry(each.status, said.get(base + name, NOTHING)) if each.status else None
             items.append(_item(each.name, entry, included, identified=identified))
-        where = quoteattr(quote(request.path) if not request.path.isprintable() else request.path)
+        # Names that a job made need not be text.
+        encoded = quote_from_bytes(os.fsencode(request.path))
+        where = quoteattr(request.path if request.path.isprintable() else encoded)
         attributes = f" ShareName={quoteattr(volume.name)} DirectoryPath={where}"
         identity = f"<DirectoryId>{number}</DirectoryId>" if identified else ""
         entries = f"{identity}<Entries>{''.join(items)}</Entries>"
@@ -173,9 +178,12 @@ class Directories:
         *,
         otherwise: str = "preserve",
     ) -> Response:
-        with volume.directory(segments) as descriptor:
-            set_time(request, descriptor, os.fstat(descriptor), otherwise=otherwise)
-            entry = settled(request, descriptor, said)
+        try:
+            with volume.directory(segments) as descriptor:
+                set_time(request, descriptor, os.fstat(descriptor), otherwise=otherwise)
+                entry = settled(request, descriptor, said)
+        except (FileNotFoundError, NotADirectoryError):  # a job took it away since
+            raise StorageError("ResourceNotFound") from None
         self._store.say(volume, request.path, entry.status, entry.said)
         headers = (
             ("etag", etag(entry.status)),

@@ -5,12 +5,13 @@ a router would decode and normalise. The parts of a batch take the same way.
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Final, final
 
 from batchai_quickstart.errors import RequestError
 from batchai_quickstart.storage import cors, leases
-from batchai_quickstart.storage.addresses import ForeignServiceError, address
-from batchai_quickstart.storage.arrival import Arrival
+from batchai_quickstart.storage.addresses import ForeignServiceError
+from batchai_quickstart.storage.arrival import Arrival, addressed
 from batchai_quickstart.storage.auth import Right, authorize
 from batchai_quickstart.storage.batch import Batches
 from batchai_quickstart.storage.changes import Changes
@@ -24,12 +25,11 @@ from batchai_quickstart.storage.protocol import (
     Response,
     StorageError,
     error_response,
-    parse_query,
 )
+from batchai_quickstart.storage.source import Sources
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.tagsearch import check_tags
 from batchai_quickstart.storage.transfer import ClientLeftError
-from batchai_quickstart.storage.versions import version_of
 from batchai_quickstart.storage.volume import Kind
 
 _log = logging.getLogger(__name__)
@@ -42,6 +42,10 @@ UNSUPPORTED_HEADERS: Final = (
     "x-ms-encryption-",
     "x-ms-expiry-",
     "x-ms-file-file-type",
+    "x-ms-file-copy-",
+    "x-ms-file-mode-copy-",
+    "x-ms-file-owner-copy-",
+    "x-ms-file-permission-copy-",
     "x-ms-group",
     "x-ms-immutability-",
     "x-ms-legal-hold",
@@ -64,8 +68,6 @@ UNSUPPORTED_PARAMETERS: Final = ("prevsnapshot", "prevsharesnapshot", "sharesnap
 _UNGUARDED: Final = ("lease", "rename", "listhandles", "forceclosehandles")
 """Leases guard themselves, a rename looks at those of both its names, handles know none."""
 
-_COPY: Final = Right("o", "cw", "cw")
-
 
 @final
 class Dispatch:
@@ -74,11 +76,12 @@ class Dispatch:
     Arguments:
         store: where everything is.
         changes: who waits for files.
+        ports: where requests come in, and which service's addresses each port has; see `Sources`.
     """
 
-    def __init__(self, store: Store, changes: Changes) -> None:
+    def __init__(self, store: Store, changes: Changes, ports: Mapping[int, Kind | None]) -> None:
         self._store = store
-        self._operations = table(store, changes)
+        self._operations = table(store, changes, Sources(store, ports))
         batches = Batches(self.answer)
         for subject, right in (("service", Right("s", "dw")), ("volume", Right("c", "dw", "dw"))):
             batch = Operation("Blob Batch", right, batches.submit)
@@ -92,10 +95,10 @@ class Dispatch:
         """
         request: Request | None = None
         try:
-            request = self._addressed(arrival)
+            request = addressed(self._store, arrival)
             answer = await self._answer(request)
         except NotModifiedError as same:
-            answer = Response(304, same.headers)
+            answer = Response(304, (*same.headers, ("x-ms-error-code", "ConditionNotMet")))
         except StorageError as error:
             answer = error_response(error, arrival.id)
         except ForeignServiceError as error:
@@ -128,7 +131,7 @@ class Dispatch:
                 raise StorageError("InvalidQueryParameterValue", f"comp={key[3]}.")
             raise StorageError("UnsupportedHttpVerb", f"{request.method}.")
         if request.method == "PUT" and "x-ms-copy-source" in request.headers:
-            operation = operation.from_url or Operation(f"{operation.name} From URL", _COPY)
+            operation = operation.of_url(request.headers)
         authorize(
             request,
             operation.right,
@@ -141,37 +144,6 @@ class Dispatch:
             _guard(request, self._store)
         assert operation.handler is not None
         return await operation.handler(request)
-
-    def _addressed(self, arrival: Arrival) -> Request:
-        to = address(arrival.headers.get("host", ""), arrival.raw_path, arrival.port_kind)
-        query = parse_query(arrival.query)
-        default = self._store.settings(to.account, to.kind).version
-        version = version_of(to.kind, arrival.headers, query, default)
-        if to.secondary and arrival.method not in ("GET", "HEAD", "OPTIONS"):
-            raise StorageError("InsufficientAccountPermissions")
-        try:
-            owner = self._store.account(to.account)
-        except RequestError:
-            raise StorageError(
-                "AuthenticationFailed", f"There is no account {to.account!r}."
-            ) from None
-        return Request(
-            method=arrival.method,
-            kind=to.kind,
-            account=owner,
-            volume=to.volume,
-            path=to.path.rstrip("/") if to.kind is Kind.FILE else to.path,
-            raw_path=arrival.raw_path,
-            query=query,
-            headers=arrival.headers,
-            receive=arrival.receive,
-            client=arrival.client,
-            scheme=arrival.scheme,
-            id=arrival.id,
-            version=version,
-            port_kind=arrival.port_kind,
-            secondary=to.secondary,
-        )
 
 
 def _guard(request: Request, store: Store) -> None:

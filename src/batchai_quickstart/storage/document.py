@@ -7,6 +7,8 @@ from xml.parsers import expat
 from batchai_quickstart.storage.protocol import StorageError
 
 _DEEPEST: Final = 8
+_MOST: Final = 60_000
+"""Elements of a document: more than the longest block list has."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ def read(document: bytes, root: str) -> Element:
     top = Element("")
     path = [top]
     text: list[str] = []
+    left = iter(range(_MOST))
     parser = expat.ParserCreate()
 
     def refuse(*_: object) -> None:
@@ -55,6 +58,8 @@ def read(document: bytes, root: str) -> Element:
     def start(tag: str, _: object) -> None:
         if len(path) > _DEEPEST:
             raise StorageError("InvalidXmlDocument", "Its elements are nested too deep.")
+        if next(left, None) is None:
+            raise StorageError("InvalidXmlDocument", f"It has more than {_MOST} elements.")
         element = Element(tag)
         path[-1].children.append(element)
         path.append(element)

@@ -132,7 +132,7 @@ def _content(
         if md5:
             headers = (*headers, ("content-md5", md5))
         return Response(200, headers, Span(descriptor, 0, size))
-    start, length = _span(asked, size)
+    start, length = span(asked, size)
     if request.waits:
         length = min(length, PUSHED_AT_ONCE)
         # A character cut at the very beginning goes out as it is: nothing else is left.
@@ -150,7 +150,7 @@ def _content(
     return Response(206, (*headers, *extra), Span(descriptor, start, length))
 
 
-def _span(asked: tuple[int | None, int | None], size: int) -> tuple[int, int]:
+def span(asked: tuple[int | None, int | None], size: int) -> tuple[int, int]:
     """Offset and length of a range of a file of `size` bytes."""
     first, last = asked
     if first is None:

@@ -4,12 +4,15 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Final
 
 from batchai_quickstart.storage.changes import Changes
 from batchai_quickstart.storage.checksum import CRC64, Sums
+from batchai_quickstart.storage.commit import amend, publish, range_on_disk, remove
 from batchai_quickstart.storage.download import Entry, Headers, download, opened
 from batchai_quickstart.storage.holes import clear, ranges
 from batchai_quickstart.storage.pages import floor, marker
@@ -21,6 +24,7 @@ from batchai_quickstart.storage.protocol import (
     etag,
     http_date,
     last_modified,
+    number,
     requested_range,
     xml_response,
 )
@@ -33,14 +37,17 @@ from batchai_quickstart.storage.smb import (
     parent_of,
     set_time,
     settled,
+    write_time,
 )
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import (
+    Pour,
     announced_length,
     hold,
+    next_time,
     receive_into,
     release,
-    renew,
+    set_modified,
     touch,
     write,
 )
@@ -77,7 +84,7 @@ class Files:
         def describe(entry: Entry) -> Headers:
             parent = parent_of(volume, volume.segments(request.path))
             own = (("x-ms-type", "File"), ("x-ms-server-encrypted", "false"))
-            return (*own, *described(entry, parent))
+            return (*own, *entry.said.copy.items(), *described(entry, parent))
 
         return await download(request, self._store, self._changes, volume, describe)
 
@@ -91,10 +98,15 @@ class Files:
         if request.length > min(size, _RANGE_LIMIT):
             raise StorageError("RequestBodyTooLarge", "Content and file have 4 MiB at most.")
         _check_semantics(request)
-        status = volume.stat(segments)
-        check_conditions(request, status)
-        if status is not None:
-            check_writable(self._store.said(volume, request.path, status))
+
+        def check() -> os.stat_result | None:
+            status = volume.stat(segments)
+            check_conditions(request, status)
+            if status is not None:
+                check_writable(self._store.said(volume, request.path, status))
+            return status
+
+        status = check()
         said = Properties(
             {**_content(request), **asked(request, self._store, volume, is_directory=False)},
             request.metadata(),
@@ -106,43 +118,56 @@ class Files:
             try:
                 os.ftruncate(descriptor, size)
                 sums = await receive_into(request, descriptor, 0) if request.length else Sums()
-                if request.length:
-                    check_conditions(request, volume.stat(segments))  # still
                 set_time(request, descriptor, os.fstat(descriptor))
-                _place(volume, prepared, segments)
-                entry = settled(request, descriptor, said)
-                self._store.say(volume, request.path, entry.status, entry.said)
+                entry = await self.publish(request, volume, descriptor, prepared, said, check)
             except BaseException:
-                os.unlink(prepared)  # noqa: PTH108
+                with suppress(FileNotFoundError):
+                    os.unlink(prepared)  # noqa: PTH108
                 raise
             finally:
                 os.close(descriptor)
         finally:
             if replaced is not None:
                 await release(replaced)
-        return _written(201, volume, segments, entry, sums.headers())
+        return written(201, volume, segments, entry, sums.headers())
 
     async def put_range(self, request: Request) -> Response:
         """Put Range: write bytes in place, or clear them.
 
         With a checksum the bytes are held against it before the first of them is written.
         """
-        volume = self._share(request)
-        sums = Sums()
-        segments = volume.segments(request.path)
         mode = request.headers.get("x-ms-write", "").lower()
         if mode not in ("update", "clear"):
             raise StorageError("InvalidHeaderValue", f"x-ms-write is {mode!r}.")
-        start, length = _range(request)
-        when = request.headers.get("x-ms-file-last-write-time", "now").lower()
-        if when not in ("now", "preserve"):
-            raise StorageError("InvalidHeaderValue", f"x-ms-file-last-write-time is {when!r}.")
+        start, length = target_range(request)
         if mode == "update":
             announced_length(request, _RANGE_LIMIT)
             if request.length != length:
                 raise StorageError("InvalidRange", "The body is not as long as the range.")
         elif request.length:
             raise StorageError("InvalidHeaderValue", "Content-Length of a clear is 0.")
+
+        async def cleared(descriptor: int, offset: int) -> Sums:
+            await asyncio.to_thread(clear, descriptor, offset, length)
+            return Sums()
+
+        pour = partial(self._receive, request) if mode == "update" else cleared
+        return await self.write(request, start, length, pour)
+
+    async def write(self, request: Request, start: int, length: int, pour: Pour) -> Response:
+        """Write into a file, in place.
+
+        Arguments:
+            request: what names the file and its conditions, and whether the time changes.
+            start: offset of the first byte.
+            length: bytes of the range.
+            pour: writes into a file at an offset.
+        """
+        volume = self._share(request)
+        segments = volume.segments(request.path)
+        when = request.headers.get("x-ms-file-last-write-time", "now").lower()
+        if when not in ("now", "preserve"):
+            raise StorageError("InvalidHeaderValue", f"x-ms-file-last-write-time is {when!r}.")
         descriptor = self._existing(request, volume, segments, os.O_RDWR)
         try:
             status = os.fstat(descriptor)
@@ -150,18 +175,55 @@ class Files:
             check_writable(self._store.said(volume, request.path, status))
             if start + length > status.st_size:
                 raise StorageError("InvalidRange", f"The file has {status.st_size} bytes.")
-            if mode == "update":
-                sums = await self._receive(request, descriptor, start)
-            else:
-                await asyncio.to_thread(clear, descriptor, start, length)
+            said = self._store.said(volume, request.path, status)
+            if said.md5:  # what was said of the content goes before the content does
+                self._store.say(volume, request.path, status, said.without_content())
+            sums = await pour(descriptor, start)
             if when == "now":
                 touch(descriptor)
             else:
-                renew(descriptor, status)
+                set_modified(descriptor, next_time(status))
+            await range_on_disk(self._store, descriptor)
             entry = opened(self._store, volume, request.path, descriptor)
         finally:
             os.close(descriptor)
-        return _written(201, volume, segments, entry, sums.headers())
+        return written(201, volume, segments, entry, sums.headers())
+
+    async def publish(
+        self,
+        request: Request,
+        volume: Volume,
+        descriptor: int,
+        prepared: str,
+        said: Properties,
+        check: Callable[[], object],
+    ) -> Entry:
+        """Give a finished file its name, if the conditions still hold, and say what is said."""
+        try:
+            await publish(
+                self._store,
+                volume,
+                request.path,
+                descriptor,
+                prepared,
+                said,
+                check=check,
+                create_parents=False,
+            )
+        except FileNotFoundError:
+            raise StorageError("ParentNotFound") from None
+        except (NotADirectoryError, IsADirectoryError):
+            raise StorageError("ResourceTypeMismatch") from None
+        return self._settled(request, volume, descriptor, said)
+
+    def _settled(
+        self, request: Request, volume: Volume, descriptor: int, said: Properties
+    ) -> Entry:
+        """What is known of a file that was just changed; a time of change is known only now."""
+        entry = settled(request, descriptor, said)
+        if entry.said != said:
+            self._store.say(volume, request.path, entry.status, entry.said)
+        return entry
 
     async def list_ranges(self, request: Request) -> Response:
         """List Ranges: the parts of a file that hold something."""
@@ -196,7 +258,7 @@ class Files:
     async def set_metadata(self, request: Request) -> Response:
         """Set File Metadata."""
         metadata = request.metadata()
-        return self._change(request, lambda said: replace(said, metadata=metadata))
+        return await self._change(request, lambda said: replace(said, metadata=metadata))
 
     async def set_properties(self, request: Request) -> Response:
         """Set File Properties: content headers, times, and the length."""
@@ -211,7 +273,7 @@ class Files:
             md5 = request.headers.get("x-ms-content-md5")
             return Properties({**_content(request), **smb}, said.metadata, md5)
 
-        return self._change(request, change, size)
+        return await self._change(request, change, size)
 
     async def delete(self, request: Request) -> Response:
         """Delete File."""
@@ -223,8 +285,9 @@ class Files:
             check_conditions(request, entry.status)
             if is_read_only(entry.said):
                 raise StorageError("CannotDeleteFileOrDirectory")
-            volume.unlink(segments)
-            self._store.forget(volume, request.path)
+            await remove(self._store, volume, request.path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise StorageError("ResourceNotFound") from None
         finally:
             await release(descriptor)
         return Response(202)
@@ -258,7 +321,7 @@ class Files:
                 raise StorageError("ResourceTypeMismatch") from None
             raise StorageError("ResourceNotFound") from None
 
-    def _change(
+    async def _change(
         self,
         request: Request,
         change: Callable[[Properties], Properties],
@@ -270,17 +333,15 @@ class Files:
         try:
             entry = opened(self._store, volume, request.path, descriptor)
             check_conditions(request, entry.status)
-            said = change(entry.said)
-            if size is not None:
-                os.ftruncate(descriptor, size)
             # What is said of a file is part of its version.
             otherwise = "preserve" if size is None else "now"
-            set_time(request, descriptor, entry.status, otherwise=otherwise)
-            entry = settled(request, descriptor, said)
-            self._store.say(volume, request.path, entry.status, entry.said)
+            said = change(entry.said)
+            mtime = write_time(request, entry.status, otherwise=otherwise)
+            await amend(self._store, volume, request.path, descriptor, said, mtime=mtime, size=size)
+            entry = self._settled(request, volume, descriptor, said)
         finally:
             os.close(descriptor)
-        return _written(200, volume, segments, entry)
+        return written(200, volume, segments, entry)
 
 
 def _check_semantics(request: Request) -> None:
@@ -305,27 +366,22 @@ def _content(request: Request) -> dict[str, str]:
 def _length(text: str | None) -> int:
     if text is None:
         raise StorageError("MissingRequiredHeader", "x-ms-content-length.")
-    if (size := _number(text)) is None or size > _FILE_LIMIT:
+    if (size := number(text)) is None or size > _FILE_LIMIT:
         raise StorageError("InvalidHeaderValue", f"x-ms-content-length is {text[:80]!r}.")
     return size
 
 
-def _number(text: str) -> int | None:
-    """What some digits say; None of more digits than a length can have, and of anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
-def _range(request: Request) -> tuple[int, int]:
+def target_range(request: Request) -> tuple[int, int]:
     """Offset and length of the range to write."""
     text = request.headers.get("x-ms-range") or request.headers.get("range") or ""
-    first, last = map(_number, text.removeprefix("bytes=").partition("-")[::2])
+    first, last = map(number, text.removeprefix("bytes=").partition("-")[::2])
     if first is None or last is None or first > last:
         raise StorageError("InvalidHeaderValue", f"x-ms-range is {text[:80]!r}.")
     return first, last - first + 1
 
 
 def _offset(text: str) -> int:
-    offset = _number(text or "0")
+    offset = number(text or "0")
     if offset is None:
         raise StorageError("OutOfRangeQueryParameterValue", f"marker is of {text[:80]!r}.")
     return offset
@@ -334,7 +390,7 @@ def _offset(text: str) -> int:
 def _maximum(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (limit := _number(text)):
+    if not (limit := number(text)):
         raise StorageError("OutOfRangeQueryParameterValue", f"maxresults is {text[:80]!r}.")
     return limit
 
@@ -344,18 +400,10 @@ def _page(descriptor: int, start: int, end: int, limit: int | None) -> list[tupl
     return list(islice(ranges(descriptor, start, end), None if limit is None else limit + 1))
 
 
-def _place(volume: Volume, prepared: str, segments: tuple[str, ...]) -> None:
-    try:
-        volume.place(prepared, segments, create_parents=False)
-    except FileNotFoundError:
-        raise StorageError("ParentNotFound") from None
-    except (NotADirectoryError, IsADirectoryError):
-        raise StorageError("ResourceTypeMismatch") from None
-
-
-def _written(
+def written(
     status: int, volume: Volume, segments: tuple[str, ...], entry: Entry, extra: Headers = ()
 ) -> Response:
+    """The answer to a request that made or changed a file, with `extra` headers."""
     headers = (
         ("etag", etag(entry.status)),
         ("x-ms-request-server-encrypted", "false"),

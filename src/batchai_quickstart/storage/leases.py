@@ -19,6 +19,7 @@ from batchai_quickstart.storage.protocol import (
     etag,
     http_date,
     last_modified,
+    number,
 )
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Kind, Volume
@@ -304,17 +305,19 @@ def _duration(headers: Mapping[str, str], *, only_infinite: bool) -> int:
         raise StorageError("MissingRequiredHeader", "x-ms-lease-duration.")
     if text == str(INFINITE):
         return INFINITE
-    valid = text.isascii() and text.isdigit() and _SHORTEST <= int(text) <= _LONGEST
-    if not valid or only_infinite:
+    seconds = number(text)
+    if seconds is None or not _SHORTEST <= seconds <= _LONGEST or only_infinite:
         meant = "-1" if only_infinite else f"{_SHORTEST} to {_LONGEST} seconds, or -1"
-        raise StorageError("InvalidHeaderValue", f"x-ms-lease-duration is {text!r}, not {meant}.")
-    return int(text)
+        found = f"x-ms-lease-duration is {text[:80]!r}"
+        raise StorageError("InvalidHeaderValue", f"{found}, not {meant}.")
+    return seconds
 
 
 def _period(headers: Mapping[str, str]) -> int | None:
     text = headers.get("x-ms-lease-break-period")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 3 and int(text) <= _LONGEST):
-        raise StorageError("InvalidHeaderValue", f"x-ms-lease-break-period is {text!r}.")
-    return int(text)
+    seconds = number(text)
+    if seconds is None or seconds > _LONGEST:
+        raise StorageError("InvalidHeaderValue", f"x-ms-lease-break-period is {text[:80]!r}.")
+    return seconds

@@ -9,10 +9,9 @@ import os
 import stat
 from collections.abc import Generator
 from dataclasses import dataclass
-from pathlib import Path
 
 from batchai_quickstart.errors import InvalidRequestError
-from batchai_quickstart.storage.volume import Volume, location
+from batchai_quickstart.storage.volume import Volume
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -90,7 +89,7 @@ def _below(
 
 def _holds_file(volume: Volume, descriptor: int, entry: "os.DirEntry[str]", key: str) -> bool:
     if entry.is_symlink():
-        return volume.holds(os.path.realpath(f"{location(descriptor)}/{entry.name}"))
+        return _looked(volume, entry, descriptor) is not None
     return next(_below(volume, descriptor, entry.name, key, "", ""), None) is not None
 
 
@@ -115,17 +114,15 @@ def _is_dir(entry: "os.DirEntry[str]") -> bool:
 
 
 def _status(volume: Volume, entry: "os.DirEntry[str]", descriptor: int) -> os.stat_result | None:
+    status = _looked(volume, entry, descriptor)
+    return status if status is not None and stat.S_ISREG(status.st_mode) else None
+
+
+def _looked(volume: Volume, entry: "os.DirEntry[str]", descriptor: int) -> os.stat_result | None:
     try:
-        if entry.is_symlink():
-            real = os.path.realpath(f"{location(descriptor)}/{entry.name}")
-            if not volume.holds(real):
-                return None
-            status = Path(real).lstat()
-        else:
-            status = entry.stat(follow_symlinks=False)
-    except OSError:  # gone since the look
+        return volume.look(descriptor, entry.name)
+    except OSError:  # gone since the directory was read
         return None
-    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def children(
@@ -148,16 +145,7 @@ def children(
         wanted.sort(key=lambda each: each.name)
         for entry in wanted:
             if _is_dir(entry):
-                if not entry.is_symlink() or volume.holds(
-                    os.path.realpath(f"{location(descriptor)}/{entry.name}")
-                ):
-                    yield Found(entry.name + "/", _directory_status(entry))
+                if (status := _looked(volume, entry, descriptor)) is not None:
+                    yield Found(entry.name + "/", status)
             elif (status := _status(volume, entry, descriptor)) is not None:
                 yield Found(entry.name, status)
-
-
-def _directory_status(entry: "os.DirEntry[str]") -> os.stat_result | None:
-    try:
-        return entry.stat()
-    except OSError:
-        return None

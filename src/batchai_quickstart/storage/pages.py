@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 from xml.sax.saxutils import escape, quoteattr
 
-from batchai_quickstart.storage.protocol import Request, Response, StorageError, xml_response
+from batchai_quickstart.storage.protocol import (
+    Request,
+    Response,
+    StorageError,
+    number,
+    xml_response,
+    xml_text,
+)
 
 PAGE_AT_MOST: Final = 5000
 
@@ -18,9 +25,9 @@ def page_size(request: Request) -> int:
     text = request.query.get("maxresults", "")
     if not text:
         return PAGE_AT_MOST
-    if not (text.isascii() and text.isdigit()) or int(text) == 0:
-        raise StorageError("OutOfRangeQueryParameterValue", f"maxresults is {text!r}.")
-    return min(int(text), PAGE_AT_MOST)
+    if not (size := number(text)):
+        raise StorageError("OutOfRangeQueryParameterValue", f"maxresults is {text[:80]!r}.")
+    return min(size, PAGE_AT_MOST)
 
 
 def floor(request: Request) -> str:
@@ -66,7 +73,7 @@ def listing_response(
     query = request.query
     host = request.headers.get("host", "")
     repeated = "".join(
-        f"<{tag}>{escape(query[name])}</{tag}>"
+        f"<{tag}>{xml_text(query[name])}</{tag}>"
         for tag, name in (
             ("Prefix", "prefix"),
             ("Marker", "marker"),

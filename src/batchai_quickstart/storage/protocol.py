@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
@@ -36,6 +36,11 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "BlobIsSealed": (409, "The append blob is sealed: nothing can be added to it."),
     "BlobNotFound": (404, "The specified blob does not exist."),
     "BlockCountExceedsLimit": (409, "The blob has as many blocks as it can have."),
+    "BothUserTagsAndSourceTagsCopyPresentException": (
+        409,
+        "Tags are either given or taken from the source.",
+    ),
+    "CannotVerifyCopySource": (400, "The source of the copy cannot be read."),
     "ConditionNotMet": (412, "The condition specified by the conditional headers is not met."),
     "CannotDeleteFileOrDirectory": (409, "The file or directory is read-only: it stays."),
     "ContainerAlreadyExists": (409, "The specified container already exists."),
@@ -87,6 +92,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "MissingContentLengthHeader": (411, "The Content-Length header was not specified."),
     "MissingRequiredHeader": (400, "A header that is required was not specified."),
     "MissingRequiredQueryParameter": (400, "A query parameter that is required is missing."),
+    "NoPendingCopyOperation": (409, "There is currently no pending copy operation."),
     "NotImplemented": (501, "The operation is not implemented here."),
     "OutOfRangeInput": (400, "One of the request inputs is out of range."),
     "OutOfRangeQueryParameterValue": (400, "A query parameter is outside the permitted range."),
@@ -99,6 +105,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "ResourceTypeMismatch": (409, "A file is where a directory is needed, or the other way round."),
     "ShareAlreadyExists": (409, "The specified share already exists."),
     "ShareNotFound": (404, "The specified share does not exist."),
+    "SourceConditionNotMet": (412, "A condition on the source of the copy is not met."),
     "UnauthorizedBlobOverwrite": (403, "The signature does not allow overwriting a blob."),
     "UnsupportedHeader": (400, "A header of the request is not supported here."),
     "UnsupportedHttpVerb": (405, "The resource does not support the HTTP verb."),
@@ -114,13 +121,20 @@ class StorageError(Exception):
         code: a key of `ERRORS`.
         detail: what was found in this request; appended to the code's own message.
         headers: added to the answer.
+        status: of the answer, where it is not the one the code mostly has.
     """
 
     def __init__(
-        self, code: str, detail: str = "", *, headers: tuple[tuple[str, str], ...] = ()
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        status: int | None = None,
     ) -> None:
         self.code = code
-        self.status, text = ERRORS[code]
+        usual, text = ERRORS[code]
+        self.status = status or usual
         self.message = f"{text} {detail}".rstrip()
         self.headers = headers
         super().__init__(self.message)
@@ -148,6 +162,7 @@ class Request:
         guard: raises while a lease forbids the request; asked whenever conditions are.
         version: of the protocol, which the answer names again.
         port_kind: the service its port stands for, whose addresses name none; see `addresses`.
+        spelling: names of headers as they were written, by lower-case name, where they differ.
         secondary: whether it came to the account's second address.
     """
 
@@ -169,15 +184,16 @@ class Request:
     guard: Callable[[], None] | None = None
     version: str = VERSION
     port_kind: Kind | None = None
+    spelling: Mapping[str, str] = field(default_factory=dict)
     secondary: bool = False
 
     @property
     def length(self) -> int:
         """The announced length of the body, 0 when there is none."""
         text = self.headers.get("content-length", "0")
-        if not (text.isascii() and text.isdigit()):
-            raise StorageError("InvalidHeaderValue", f"Content-Length is {text!r}.")
-        return int(text)
+        if (length := number(text)) is None:
+            raise StorageError("InvalidHeaderValue", f"Content-Length is {text[:80]!r}.")
+        return length
 
     def flag(self, name: str) -> bool:
         """The value of a header that is `true` or `false`; false when it is not there."""
@@ -187,14 +203,14 @@ class Request:
         return text == "true"
 
     def metadata(self) -> dict[str, str]:
-        """The `x-ms-meta-*` headers, by the name that follows the prefix."""
+        """The `x-ms-meta-*` headers, by the name that follows the prefix, capitals and all."""
         found = {
-            name[10:]: value
+            self.spelling.get(name, name)[10:]: value
             for name, value in self.headers.items()
             if name.startswith("x-ms-meta-")
         }
         for name in found:
-            if not name.isidentifier():
+            if not (name.isascii() and name.isidentifier()):
                 raise StorageError("InvalidMetadata", f"{name!r} is not an identifier.")
         return found
 
@@ -225,6 +241,12 @@ class Response:
 # Queries.
 
 
+def number(text: str) -> int | None:
+    """A number in decimal digits as the wire has them; None for anything else."""
+    # No length and no count has more digits, and Python refuses to read thousands of them.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
 def parse_query(raw: bytes) -> dict[str, str]:
     """Decoded values by lower-case name; a repeated name has its values joined by commas."""
     found: dict[str, str] = {}
@@ -242,7 +264,11 @@ def parse_query(raw: bytes) -> dict[str, str]:
 @lru_cache(4096)
 def http_date(seconds: int) -> str:
     """A time in the form of HTTP headers."""
-    return formatdate(seconds, usegmt=True)
+    # A job may give a file any time, and years have four digits.
+    return formatdate(min(max(seconds, _FIRST_SECOND), _LAST_SECOND), usegmt=True)
+
+
+_FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799
 
 
 def precise_time(nanoseconds: int) -> str:
@@ -320,13 +346,13 @@ def _matches(tags: str, status: os.stat_result) -> bool:
 def _seconds(date: str) -> float:
     try:
         return parsedate_to_datetime(date).timestamp()
-    except ValueError:
-        raise StorageError("InvalidHeaderValue", f"{date!r} is not a date.") from None
+    except (ValueError, OverflowError):
+        raise StorageError("InvalidHeaderValue", f"{date[:80]!r} is not a date.") from None
 
 
 # Ranges and preferences.
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})")
 
 
 def requested_range(request: Request) -> tuple[int | None, int | None] | None:
@@ -377,6 +403,11 @@ def xml_name(name: str) -> str:
     return f"<Name>{escape(name)}</Name>"
 
 
+def xml_text(text: str) -> str:
+    """Text of an element; what XML cannot hold is replaced."""
+    return escape(_NOT_XML.sub("\ufffd", text))
+
+
 def xml_metadata(metadata: dict[str, str]) -> str:
     """A `Metadata` element."""
     inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in metadata.items())
@@ -393,7 +424,7 @@ def error_response(error: StorageError, request_id: str) -> Response:
     """The answer for an error: header and XML body, as Azure writes them."""
     moment = precise_time(time.time_ns())
     text = f"{error.message}\nRequestId:{request_id}\nTime:{moment}"
-    body = f"<Error><Code>{error.code}</Code><Message>{escape(text)}</Message></Error>"
+    body = f"<Error><Code>{error.code}</Code><Message>{xml_text(text)}</Message></Error>"
     answer = xml_response(body, status=error.status)
     headers = (*answer.headers, ("x-ms-error-code", error.code), *error.headers)
     return Response(error.status, headers, answer.body)

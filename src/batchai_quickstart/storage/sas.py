@@ -111,8 +111,17 @@ def verify(
         raise StorageError("AuthorizationPermissionMismatch", f"It needs one of {letters!r}.")
     request.permissions = granted
     request.overrides = tuple(
-        (header, query[name]) for name, header in _OVERRIDES.items() if name in query
+        (header, _header_value(name, query[name]))
+        for name, header in _OVERRIDES.items()
+        if name in query
     )
+
+
+def _header_value(name: str, text: str) -> str:
+    """The text of a parameter as a header can have it."""
+    if any(character < " " or character == "\x7f" for character in text):
+        raise StorageError("InvalidQueryParameterValue", f"{name} has a control character.")
+    return text.encode("utf-8", "replace").decode("latin-1")
 
 
 def _with_policy(query: Mapping[str, str], policies: Iterable[Policy]) -> Mapping[str, str]:

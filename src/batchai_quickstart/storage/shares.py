@@ -15,6 +15,7 @@ from batchai_quickstart.storage.protocol import (
     Response,
     StorageError,
     http_date,
+    number,
     xml_metadata,
     xml_response,
 )
@@ -145,10 +146,10 @@ def _quota(request: Request) -> int | None:
     text = request.headers.get("x-ms-share-quota")
     if text is None:
         return None
-    digits = text.isascii() and text.isdigit() and len(text) < 7
-    if not (digits and 1 <= int(text) <= _QUOTA_AT_MOST):
+    quota = number(text)
+    if quota is None or not 1 <= quota <= _QUOTA_AT_MOST:
         raise StorageError(
             "InvalidHeaderValue",
             f"x-ms-share-quota is {text[:80]!r}, not 1 to {_QUOTA_AT_MOST} GiB.",
         )
-    return int(text)
+    return quota

@@ -4,6 +4,9 @@ One SQLite file, readable by its owner alone because it holds the accounts' keys
 file names the inode it was written for, and what depends on the content also the file's stamp;
 so a row never speaks for a file that a job put in its place or changed afterwards. Files nobody
 said anything about have no row.
+
+A row is written before the file changes, and what it replaces is kept in the journal until the
+change is known to be complete: `verdict` says after a crash which of the two the file is.
 """
 
 import json
@@ -11,9 +14,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS accounts (
@@ -36,12 +40,23 @@ CREATE TABLE IF NOT EXISTS permissions (
 CREATE TABLE IF NOT EXISTS moves (
     id INTEGER PRIMARY KEY, account TEXT, kind TEXT, volume TEXT,
     source TEXT, target TEXT, inode INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (
+    change INTEGER PRIMARY KEY, account TEXT, kind TEXT, volume TEXT, path BLOB,
+    inode INTEGER, stamp TEXT,
+    old_inode INTEGER, old_stamp TEXT, old_properties TEXT);
 """
+_IN_VOLUMES = ("journal", "leases", "entries", "permissions", "moves")
+_OF_PATH = "account = ? AND kind = ? AND volume = ? AND path = ?"
 
 
 def stamp(status: os.stat_result) -> str:
     """Changes whenever the content of a file does: modification time and size."""
-    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+    return stamp_of(status.st_mtime_ns, status.st_size)
+
+
+def stamp_of(mtime: int, size: int) -> str:
+    """The stamp of a file of that modification time, in nanoseconds, and size."""
+    return f"{mtime:x}-{size:x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +117,82 @@ NOTHING = Properties()
 VolumeKey = tuple[str, str, str]
 """Account, kind, name."""
 
+State = tuple[int, str]
+"""Inode and stamp of a file."""
+
+
+def state(status: os.stat_result) -> State:
+    """The state of the file of that status."""
+    return status.st_ino, stamp(status)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A change of a file of which nobody noted that it is complete.
+
+    Arguments:
+        number: of the change.
+        key: the volume.
+        path: of the file in it.
+        after: what the file was to become; None when it was to go.
+        inode: of the row there was before; None when there was none.
+        stamp: of that row.
+        said: what it said.
+    """
+
+    number: int
+    key: VolumeKey
+    path: str
+    after: State | None
+    inode: int | None
+    stamp: str
+    said: Properties
+
+
+def verdict(
+    change: Unsettled, status: os.stat_result | None
+) -> Literal["done", "undone", "torn", "neither"]:
+    """What a file says about a change of it that a crash may have cut off.
+
+    Arguments:
+        change: the change.
+        status: of the file; None when there is none.
+
+    Returns:
+        `done` or `undone`: what is said now, or what was said before, is about this file. `torn`:
+        a part of a block was added to an append blob. `neither`: it is another file.
+    """
+    if status is None:
+        return "done" if change.after is None else "neither"
+    if change.inode == status.st_ino and change.stamp == stamp(status):
+        return "undone"
+    if change.after is None or change.after[0] != status.st_ino:
+        # An inode number alone is no proof: the next new file may get that of one that is gone.
+        return "neither"
+    if change.inode == status.st_ino and change.said.kind:
+        before, after = (_size(each) for each in (change.stamp, change.after[1]))
+        if before < status.st_size < after:
+            return "torn"
+    return "done"
+
 
 class Sidecar:
     """The SQLite file beside the directories.
 
     Arguments:
         path: the file; made with mode 0600 when it is not there.
+        sync: whether what is kept is on the disk at once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, sync: bool = False) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
         self._db.executescript(_SCHEMA)
+        self._settled: list[tuple[int]] = []
         # Leases are asked for with every request and are few: all of them are in memory.
         self._leases: dict[VolumeKey, dict[str, dict[str, Any]]] = {}
         for *key, path, lease in self._run("SELECT * FROM leases"):
@@ -127,11 +202,29 @@ class Sidecar:
 
     def close(self) -> None:
         """Close the file."""
+        with self._together():
+            pass
         self._db.close()
 
     def _run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._db.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _together(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, with which the settled changes leave the journal."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                if self._settled:
+                    self._db.executemany("DELETE FROM journal WHERE change = ?", self._settled)
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # it may have ended the transaction itself
+                    self._db.execute("ROLLBACK")
+                raise
+            self._settled.clear()
 
     # Accounts and volumes: few, read once at the start and kept by the store.
 
@@ -147,9 +240,10 @@ class Sidecar:
         """Forget an account, its volumes and everything in them."""
         for key in [key for key in self._leases if key[0] == name]:
             del self._leases[key]
-        for table in ("leases", "entries", "permissions", "moves", "volumes", "services"):
-            self._run(f"DELETE FROM {table} WHERE account = ?", name)  # noqa: S608
-        self._run("DELETE FROM accounts WHERE name = ?", name)
+        with self._together() as db:
+            for table in (*_IN_VOLUMES, "volumes", "services"):
+                db.execute(f"DELETE FROM {table} WHERE account = ?", (name,))
+            db.execute("DELETE FROM accounts WHERE name = ?", (name,))
 
     def services(self) -> list[tuple[str, str, dict[str, Any]]]:
         """(account, kind, settings) of every service for which something is set."""
@@ -173,12 +267,10 @@ class Sidecar:
     def drop_volume(self, key: VolumeKey) -> None:
         """Forget a volume and everything in it."""
         self._leases.pop(key, None)
-        for table in ("leases", "entries", "permissions", "moves"):
-            self._run(
-                f"DELETE FROM {table} WHERE account = ? AND kind = ? AND volume = ?",  # noqa: S608
-                *key,
-            )
-        self._run("DELETE FROM volumes WHERE account = ? AND kind = ? AND name = ?", *key)
+        with self._together() as db:
+            for table, column in (*((each, "volume") for each in _IN_VOLUMES), ("volumes", "name")):
+                where = f"account = ? AND kind = ? AND {column} = ?"
+                db.execute(f"DELETE FROM {table} WHERE {where}", key)
 
     # Leases, of a volume itself under the empty path.
 
@@ -195,11 +287,7 @@ class Sidecar:
     def drop_lease(self, key: VolumeKey, path: str) -> None:
         """Forget a lease; none there is no error."""
         if self._leases.get(key, {}).pop(path, None) is not None:
-            self._run(
-                "DELETE FROM leases WHERE account = ? AND kind = ? AND volume = ? AND path = ?",
-                *key,
-                os.fsencode(path),
-            )
+            self._run(f"DELETE FROM leases WHERE {_OF_PATH}", *key, os.fsencode(path))
 
     # Files.
 
@@ -213,20 +301,103 @@ class Sidecar:
 
     def drop(self, key: VolumeKey, path: str) -> None:
         """Forget a file."""
-        self._run(
-            "DELETE FROM entries WHERE account = ? AND kind = ? AND volume = ? AND path = ?",
+        self._run(f"DELETE FROM entries WHERE {_OF_PATH}", *key, os.fsencode(path))
+
+    def _rows(self, key: VolumeKey, path: str) -> list[tuple[Any, ...]]:
+        return self._run(
+            f"SELECT inode, stamp, properties FROM entries WHERE {_OF_PATH}",
             *key,
             os.fsencode(path),
         )
 
+    def refresh(self, key: VolumeKey, path: str, status: os.stat_result) -> None:
+        """Have the row about a file name the state it is in; what was said of older content goes.
+
+        `verdict` knows a file that did not change by the state its row names.
+        """
+        rows = self._rows(key, path)
+        if rows and rows[0][0] == status.st_ino and rows[0][1] != stamp(status):
+            self.put(key, path, status, _fitting(rows[0], status))
+
+    def begin(self, key: VolumeKey, path: str, after: State | None, said: Properties) -> int:
+        """Keep what is said about a file that is about to change, and what was said before.
+
+        Arguments:
+            key: the volume.
+            path: of the file in it.
+            after: what the file becomes; None when it goes.
+            said: about the file as it will be.
+
+        Returns:
+            The change's number, for `settle` or `undo`.
+        """
+        where = (*key, os.fsencode(path))
+        with self._together() as db:
+            number = db.execute(
+                "INSERT INTO journal SELECT NULL, ?, ?, ?, ?, ?, ?, inode, stamp, properties"
+                f" FROM (SELECT 1) LEFT JOIN entries ON {_OF_PATH}",
+                (*where, *(after or (None, None)), *where),
+            ).lastrowid
+            assert number is not None
+            if after is None or said == NOTHING:
+                db.execute(f"DELETE FROM entries WHERE {_OF_PATH}", where)
+            else:
+                row = (*where, *after, said.to_json())
+                db.execute("REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        return number
+
+    def settle(self, number: int, *, at_once: bool = False) -> None:
+        """Note that a change is complete: with the next change, or at once."""
+        self._settled.append((number,))
+        if at_once:
+            with self._together():
+                pass
+
+    def undo(self, number: int) -> None:
+        """Put back what was said before a change that did not come about."""
+        of_change = "FROM journal WHERE change = ?"
+        with self._together() as db:
+            db.execute(
+                "DELETE FROM entries WHERE (account, kind, volume, path) ="
+                f" (SELECT account, kind, volume, path {of_change})",
+                (number,),
+            )
+            db.execute(
+                "INSERT INTO entries SELECT account, kind, volume, path, old_inode, old_stamp,"
+                f" old_properties {of_change} AND old_inode IS NOT NULL",
+                (number,),
+            )
+            db.execute(f"DELETE {of_change}", (number,))
+
+    def unsettled(self) -> list[Unsettled]:
+        """The changes that are not known to be complete, the last one first."""
+        return [
+            Unsettled(
+                number,
+                (account, kind, volume),
+                os.fsdecode(path),
+                None if inode is None else (inode, written),
+                old_inode,
+                old_written or "",
+                Properties.from_json(old or "{}"),
+            )
+            for (
+                number,
+                account,
+                kind,
+                volume,
+                path,
+                inode,
+                written,
+                old_inode,
+                old_written,
+                old,
+            ) in self._run("SELECT * FROM journal ORDER BY change DESC")
+        ]
+
     def get(self, key: VolumeKey, path: str, status: os.stat_result) -> Properties:
         """What was said about the file of that status."""
-        rows = self._run(
-            "SELECT inode, stamp, properties FROM entries"
-            " WHERE account = ? AND kind = ? AND volume = ? AND path = ?",
-            *key,
-            os.fsencode(path),
-        )
+        rows = self._rows(key, path)
         return _fitting(rows[0], status) if rows else NOTHING
 
     def of(self, key: VolumeKey, found: Mapping[str, os.stat_result]) -> dict[str, Properties]:
@@ -238,7 +409,7 @@ class Sidecar:
         """
         statuses = {os.fsencode(path): status for path, status in found.items()}
         rows = self._run(
-            "SELECT path, inode, stamp, properties FROM entries"  # noqa: S608
+            "SELECT path, inode, stamp, properties FROM entries"
             " WHERE account = ? AND kind = ? AND volume = ?"
             f" AND path IN ({','.join('?' * len(statuses))})",
             *key,
@@ -313,10 +484,10 @@ class Sidecar:
             "WHERE account = ? AND kind = ? AND volume = ? AND (path = ? OR path >= ? AND path < ?)"
         )
         there = (*key, target, target + b"/", target + b"0")
-        self._db.execute(f"DELETE FROM {table} {here}", there)  # noqa: S608
+        self._db.execute(f"DELETE FROM {table} {here}", there)
         # `||` makes text of bytes, whatever they are, and the cast makes the same bytes of it.
         self._db.execute(
-            f"UPDATE {table} SET path = CAST(? || substr(path, ?) AS BLOB) {here}",  # noqa: S608
+            f"UPDATE {table} SET path = CAST(? || substr(path, ?) AS BLOB) {here}",
             (target, len(source) + 1, *key, source, source + b"/", source + b"0"),
         )
 
@@ -369,6 +540,11 @@ class Sidecar:
             for path, *row in rows
             if path in statuses
         }
+
+
+def _size(stamp: str) -> int:
+    """The size of the file of that stamp."""
+    return int(stamp.rpartition("-")[2], 16)
 
 
 def _fitting(row: tuple[Any, ...], status: os.stat_result) -> Properties:

@@ -24,7 +24,7 @@ from batchai_quickstart.storage.protocol import (
 )
 from batchai_quickstart.storage.sidecar import Properties
 from batchai_quickstart.storage.store import Store
-from batchai_quickstart.storage.transfer import renew, touch
+from batchai_quickstart.storage.transfer import next_time, set_modified
 from batchai_quickstart.storage.volume import Kind, Volume
 
 ATTRIBUTES: Final = "x-ms-file-attributes"
@@ -169,24 +169,29 @@ def _parsed(text: str, *, is_directory: bool) -> str:
     return " | ".join(name for key, name in _NAMES.items() if key in names and key != "directory")
 
 
-def set_time(
-    request: Request, descriptor: int, before: os.stat_result, *, otherwise: str = "now"
-) -> None:
-    """Set the modification time that a client asks for, and so a new version.
+def write_time(request: Request, before: os.stat_result, *, otherwise: str = "now") -> int:
+    """The modification time of the version that a request makes, in nanoseconds.
 
     Arguments:
         request: may name it: `now`, `preserve` or a time.
-        descriptor: of the file or directory.
-        before: its status in the version that ends.
+        before: the status in the version that ends.
         otherwise: what is meant when it does not.
     """
     text = request.headers.get(WRITTEN, otherwise)
     if text.lower() == "now":
-        touch(descriptor)
-    elif text.lower() == "preserve":
-        renew(descriptor, before)
-    else:
-        renew(descriptor, before, nanoseconds(text))
+        return time.time_ns()
+    return next_time(before, None if text.lower() == "preserve" else nanoseconds(text))
+
+
+def set_time(
+    request: Request, descriptor: int, before: os.stat_result, *, otherwise: str = "now"
+) -> None:
+    """Set the modification time that a client asks for: see `write_time`.
+
+    Raises:
+        StorageError: the file system has no such time.
+    """
+    set_modified(descriptor, write_time(request, before, otherwise=otherwise))
 
 
 def settled(request: Request, descriptor: int, said: Properties) -> Entry:

@@ -10,12 +10,12 @@ are missing and sends them again.
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from batchai_quickstart.storage.store import Store
+from batchai_quickstart.storage.transfer import copy
 from batchai_quickstart.storage.volume import Volume
 
 _LIFETIME: Final = 7 * 24 * 3600.0
@@ -109,6 +109,12 @@ class Staging:
         if upload := self.take(volume, path):
             upload.close()
 
+    def tidy(self, upload: Upload) -> None:
+        """Give an upload up if nothing of it has arrived, and nothing is on its way."""
+        if not upload.blocks and not upload.writers:
+            for key in [key for key, each in self._uploads.items() if each is upload]:
+                self._uploads.pop(key).close()
+
     def drop_volume(self, volume: Volume) -> None:
         """Give the uncommitted blocks of a whole container up."""
         for key in [key for key in self._uploads if key[0] == volume.path]:
@@ -116,7 +122,8 @@ class Staging:
 
     def _blob(self, volume: Volume, path: str) -> "_Blob":
         # A container that is deleted and made again is another one: blocks do not outlive it.
-        return volume.path, self._store.facts(volume).created, path
+        facts = self._store.facts_of(volume.account, volume.kind, volume.name)
+        return volume.path, facts.created if facts is not None else 0.0, path
 
     def _expire(self) -> None:
         oldest = time.monotonic() - _LIFETIME
@@ -153,7 +160,7 @@ def assemble(upload: Upload | None, fresh: int, wanted: Sequence[Block]) -> bool
             _rearrange(upload, astray, total)
             return True
     for block, place in zip(wanted, places, strict=True):
-        _copy(block.descriptor, block.offset, fresh, place, block.length)
+        copy(block.descriptor, block.offset, fresh, place, block.length)
     return False
 
 
@@ -163,29 +170,12 @@ def _rearrange(upload: Upload, astray: Sequence[tuple[Block, int]], total: int) 
         # First behind everything, then to their places: no block overwrites another's bytes.
         spare = max(upload.end, total)
         for block, _ in astray:
-            _copy(descriptor, block.offset, descriptor, spare, block.length)
+            copy(descriptor, block.offset, descriptor, spare, block.length)
             spare += block.length
         spare = max(upload.end, total)
         for block, place in astray:
-            _copy(descriptor, spare, descriptor, place, block.length)
+            copy(descriptor, spare, descriptor, place, block.length)
             spare += block.length
         os.ftruncate(descriptor, total)
     finally:
         os.close(descriptor)
-
-
-def _copy(source: int, start: int, target: int, place: int, length: int) -> None:
-    """Copy bytes between files, in the kernel where it can."""
-    while length and hasattr(os, "copy_file_range"):
-        count = 0
-        with suppress(OSError):
-            count = os.copy_file_range(source, target, length, start, place)
-        if not count:
-            break
-        start, place, length = start + count, place + count, length - count
-    while length:
-        piece = os.pread(source, min(length, 1 << 20), start)
-        if not piece:
-            raise OSError(f"a block ends {length} bytes early")
-        os.pwrite(target, piece, place)
-        start, place, length = start + len(piece), place + len(piece), length - len(piece)

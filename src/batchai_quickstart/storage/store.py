@@ -6,9 +6,13 @@
     ROOT/staging/                        uploads that are not finished; emptied at every start
 
 A finished upload is renamed from `staging` to its name, so a reader sees the old content or the
-new, and what a crash leaves behind is gone after the next start. Nothing is synced to the disk
-one by one: a crash of the process loses no finished upload, a power failure may lose the last
-seconds, as with any program that writes files.
+new, and what a crash leaves behind is gone after the next start. `commit.py` has the rules that
+keep content and what is said of it together.
+
+A crash of the process loses nothing that was answered. On the disk things are by the system's own
+time, so a power failure may lose the last seconds, as with any program that writes files; a store
+with `sync` has a change on the disk before it is answered: content, then the row that speaks of
+it, then the name.
 """
 
 import base64
@@ -19,13 +23,14 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from batchai_quickstart.errors import InvalidRequestError, NotFoundError
 from batchai_quickstart.storage.settings import ServiceSettings
-from batchai_quickstart.storage.sidecar import Properties, Sidecar
+from batchai_quickstart.storage.sidecar import Properties, Sidecar, State, verdict
 from batchai_quickstart.storage.volume import Kind, Volume
 
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
@@ -84,15 +89,17 @@ class Store:
 
     Arguments:
         root: the directory; made when it is not there, for its owner alone.
+        sync: whether a change is on the disk before it is answered.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, sync: bool = False) -> None:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.root = root.resolve()
+        self.sync = sync
         self._staging = self.root / "staging"
-        shutil.rmtree(self._staging, ignore_errors=True)
-        self._staging.mkdir(mode=0o700)
-        self.sidecar = Sidecar(self.root / "storage.db")
+        self.remove_detached(self._staging)
+        self._staging.mkdir(mode=0o700, exist_ok=True)
+        self.sidecar = Sidecar(self.root / "storage.db", sync=sync)
         self._accounts = {
             name: Account(name, (one, two)) for name, one, two in self.sidecar.accounts()
         }
@@ -105,6 +112,7 @@ class Store:
         }
         self._discard_unknown()
         self._end_moves()
+        self._mend()
 
     def close(self) -> None:
         """Close the sidecar; the store is of no use afterwards."""
@@ -213,6 +221,8 @@ class Store:
         key = (account, str(kind), name)
         if key not in self._volumes:
             volume.path.mkdir(parents=True, exist_ok=True)
+            if self.sync:
+                self._sync(volume.path.parent)
             now = time.time()
             self._keep(key, VolumeFacts(now, now, dict(metadata or {}), quota))
         return volume
@@ -259,6 +269,12 @@ class Store:
     def remove_detached(self, away: Path) -> None:
         """Remove what was detached; may run in a thread."""
         shutil.rmtree(away, ignore_errors=True)
+        if away.exists():  # a job may take its own rights to a directory away
+            for top, names, _, directory in os.fwalk(away):
+                for name in names:
+                    if not Path(top, name).is_symlink():
+                        os.chmod(name, 0o700, dir_fd=directory)
+            shutil.rmtree(away, ignore_errors=True)
 
     def facts(self, volume: Volume) -> VolumeFacts:
         """What is known of a volume beside its content."""
@@ -284,6 +300,31 @@ class Store:
     def say(self, volume: Volume, path: str, status: os.stat_result, said: Properties) -> None:
         """Keep what a client said about a file."""
         self.sidecar.put((volume.account, str(volume.kind), volume.name), path, status, said)
+
+    @contextmanager
+    def changing(
+        self, volume: Volume, path: str, after: State | None, said: Properties
+    ) -> Iterator[int]:
+        """Change a file in the block below, and what is said about it with it.
+
+        An error undoes what was said; a crash is looked into at the next start, unless the number
+        this gives was passed to `sidecar.settle`.
+
+        Arguments:
+            volume: the volume.
+            path: of the file in it.
+            after: what the file becomes; None when it goes.
+            said: about the file as it will be.
+        """
+        key = (volume.account, str(volume.kind), volume.name)
+        if (status := volume.stat(volume.segments(path))) is not None:
+            self.sidecar.refresh(key, path, status)  # a job may have changed it since
+        number = self.sidecar.begin(key, path, after, said)
+        try:
+            yield number
+        except BaseException:
+            self.sidecar.undo(number)
+            raise
 
     def forget(self, volume: Volume, path: str) -> None:
         """Forget what was said about a file that is gone, and the lease on it."""
@@ -368,6 +409,13 @@ class Store:
     def _volume(self, account: str, kind: Kind, name: str) -> Volume:
         return Volume(account, kind, name, self.root / "accounts" / account / kind / name)
 
+    def _sync(self, directory: Path) -> None:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def _keep(self, key: tuple[str, str, str], facts: VolumeFacts) -> None:
         self.sidecar.put_volume(key, facts.to_json())
         self._volumes[key] = facts
@@ -380,6 +428,36 @@ class Store:
             moved = there is not None and there.st_ino == inode
             self.sidecar.end_move(note, (account, kind, name), source, target, moved=moved)
 
+    def _mend(self) -> None:
+        """Have what is said about files that were changing at a crash agree with the files."""
+        decided = set()
+        for change in self.sidecar.unsettled():
+            account, kind, name = change.key
+            volume, file = self._volume(account, Kind(kind), name), (*change.key, change.path)
+            segments = volume.segments(change.path)
+            found = "done" if file in decided else verdict(change, volume.stat(segments))
+            if found != "neither":
+                decided.add(file)
+            if found == "torn":
+                self._cut(volume, segments, change.stamp)
+            if found == "neither":
+                self.sidecar.drop(change.key, change.path)
+            if found in ("undone", "torn"):
+                self.sidecar.undo(change.number)
+            else:
+                self.sidecar.settle(change.number, at_once=True)
+
+    def _cut(self, volume: Volume, segments: tuple[str, ...], stamp: str) -> None:
+        """Take the part of a block away that a crash left at the end of an append blob."""
+        mtime, size = (int(digits, 16) for digits in stamp.rsplit("-", 1))
+        with suppress(FileNotFoundError):
+            descriptor = volume.open(segments, os.O_RDWR)
+            try:
+                os.ftruncate(descriptor, size)
+                os.utime(descriptor, ns=(mtime, mtime))
+            finally:
+                os.close(descriptor)
+
     def _discard_unknown(self) -> None:
         """Remove directories nothing is known of: their removal was cut off by a crash."""
         for account in (self.root / "accounts").glob("*"):
@@ -390,3 +468,5 @@ class Store:
             for volume in account.glob("*/*"):
                 if (account.name, volume.parent.name, volume.name) not in kept:
                     self.remove_detached(self._detach(volume))
+        for key in self._volumes:  # a power failure may keep the row and lose the directory
+            (self.root / "accounts" / Path(*key)).mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,10 @@
 """Asking about the index tags of blobs: Find Blobs by Tags, and conditions on tags."""
 
 from collections.abc import Iterator
-from xml.sax.saxutils import escape
 
 from batchai_quickstart.storage import tags
 from batchai_quickstart.storage.pages import floor, listing_response, marker, page_size
-from batchai_quickstart.storage.protocol import Request, Response, StorageError, xml_name
+from batchai_quickstart.storage.protocol import Request, Response, StorageError, xml_name, xml_text
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.volume import Volume
 
@@ -37,7 +36,7 @@ class TagSearch:
                 f"<Blob>{xml_name(path)}<ContainerName>{volume.name}</ContainerName>"
                 f"{tags.to_xml(found)}</Blob>"
             )
-        body = f"<Where>{escape(where)}</Where><Blobs>{''.join(items)}</Blobs>"
+        body = f"<Where>{xml_text(where)}</Where><Blobs>{''.join(items)}</Blobs>"
         return listing_response(request, body, following)
 
     def _matching(
@@ -45,6 +44,7 @@ class TagSearch:
     ) -> Iterator[tuple[Volume, str, dict[str, str]]]:
         wanted = tags.expression(where, searching=True)
         name, _, path = floor(request).partition("/")
+        name = name.encode("utf-8", "replace").decode()  # a marker that was not ours may be no text
         found = self._store.tagged(request.account.name, request.volume, (name, path))
         for volume, each in found:
             its = tags_of(self._store, volume, each)

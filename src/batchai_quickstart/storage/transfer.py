@@ -11,17 +11,18 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
 from starlette.types import Message, Receive, Send
 
+from batchai_quickstart.spelling import Spelt
 from batchai_quickstart.storage.checksum import CRC64, Sum, Sums, check
 from batchai_quickstart.storage.protocol import Request, Response, Span, StorageError
 from batchai_quickstart.storage.volume import Volume
 
-_SMALL: Final = 64 << 10
+SMALL: Final = 64 << 10
 """Bytes read on the event loop even where nobody says whether they are in memory."""
 PIECE: Final = 1 << 20
 """Bytes written or read at a time."""
@@ -41,6 +42,10 @@ _COARSEST: Final = 2_000_000_000
 
 _VECTORS: Final = 1000
 """Pieces one call writes at most; systems have limits from 1024 up."""
+
+
+Pour = Callable[[int, int], Awaitable[Sums]]
+"""Writes content into the file of a descriptor, from an offset on; gives what it computed of it."""
 
 
 class ClientLeftError(Exception):
@@ -81,12 +86,19 @@ async def body(receive: Receive) -> AsyncIterator[bytes]:
 
 
 async def small_body(request: Request, limit: int) -> bytes:
-    """A request's body that is short by its nature, for example an XML document."""
+    """A request's body that is short by its nature, for example an XML document.
+
+    Raises:
+        StorageError: it is too long, or not the one its checksums are of.
+    """
     if request.length > limit:
         raise StorageError("RequestBodyTooLarge", f"At most {limit} bytes.")
     whole = b"".join([piece async for piece in body(request.receive)])
     if len(whole) > limit:
         raise StorageError("RequestBodyTooLarge", f"At most {limit} bytes.")
+    counted = Sum(md5="content-md5" in request.headers, crc64=CRC64 in request.headers)
+    counted.update(whole)
+    check(counted.sums(), request.headers)
     return whole
 
 
@@ -111,7 +123,7 @@ def announced_length(request: Request, limit: int) -> int:
 
 
 async def receive_into(
-    request: Request, descriptor: int, offset: int, *, md5: bool = False
+    request: Request, descriptor: int, offset: int, *, md5: bool = False, crc64: bool = False
 ) -> Sums:
     """Write a request's body into a file at an offset, checking length and checksums.
 
@@ -120,6 +132,7 @@ async def receive_into(
         descriptor: of the file.
         offset: of the first byte.
         md5: compute it though the request announces none.
+        crc64: the same.
 
     Returns:
         The checksums that were asked for.
@@ -129,7 +142,7 @@ async def receive_into(
         ClientLeftError: the connection broke.
     """
     headers = request.headers
-    counted = Sum(md5=md5 or "content-md5" in headers, crc64=CRC64 in headers)
+    counted = Sum(md5=md5 or "content-md5" in headers, crc64=crc64 or CRC64 in headers)
     end = offset + request.length
     pending: list[bytes] = []
     size = 0
@@ -168,6 +181,36 @@ def write(descriptor: int, pieces: Sequence[bytes], offset: int) -> None:
             rest = rest[written:]
 
 
+def copy(source: int, start: int, target: int, place: int, length: int) -> None:
+    """Copy bytes between files, in the kernel where it can, without moving them where it can.
+
+    May take long: the place for many bytes is a thread.
+
+    Arguments:
+        source: descriptor of the file to read.
+        start: of the first byte in it.
+        target: descriptor of the file to write.
+        place: of the first byte in it.
+        length: how many bytes.
+
+    Raises:
+        EOFError: the source ends before.
+    """
+    while length and hasattr(os, "copy_file_range"):
+        count = 0
+        with suppress(OSError):
+            count = os.copy_file_range(source, target, length, start, place)
+        if not count:
+            break
+        start, place, length = start + count, place + count, length - count
+    while length:
+        piece = os.pread(source, min(length, PIECE), start)
+        if not piece:
+            raise EOFError(f"the source ends {length} bytes early")
+        write(target, [piece], place)
+        start, place, length = start + len(piece), place + len(piece), length - len(piece)
+
+
 async def respond(send: Send, head: Sequence[tuple[bytes, bytes]], answer: Response) -> None:
     """Send an answer; a span's descriptor is closed when this returns.
 
@@ -180,7 +223,7 @@ async def respond(send: Send, head: Sequence[tuple[bytes, bytes]], answer: Respo
     try:
         headers = [
             *head,
-            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers),
+            *((Spelt(name, "latin-1"), value.encode("latin-1")) for name, value in answer.headers),
         ]
         if not any(name == b"content-length" for name, _ in headers) and answer.status != 304:
             length = span.length if span else len(answer.body)  # type: ignore[arg-type]
@@ -221,7 +264,7 @@ def _at_once(descriptor: int, length: int, offset: int) -> bytes:
         # Where the system or the file system (tmpfs) cannot say: a small piece is mostly the end
         # of a log, just written and in memory, and a thread would cost more than the read.
         unknown = isinstance(error, AttributeError) or error.errno == errno.EOPNOTSUPP
-        return os.pread(descriptor, length, offset) if unknown and length <= _SMALL else b""
+        return os.pread(descriptor, length, offset) if unknown and length <= SMALL else b""
     return bytes(memoryview(buffer)[:count])
 
 
@@ -234,25 +277,29 @@ def touch(descriptor: int) -> None:
     os.utime(descriptor, ns=(now, now))
 
 
-def renew(descriptor: int, before: os.stat_result, time_ns: int | None = None) -> None:
-    """Make a new version of a file that has a certain modification time.
+def set_modified(descriptor: int, time_ns: int) -> None:
+    """Set a file's modification time, in nanoseconds since the epoch.
+
+    Raises:
+        StorageError: the file system has no such time.
+    """
+    os.utime(descriptor, ns=(time_ns, time_ns))
+    if abs(os.fstat(descriptor).st_mtime_ns - time_ns) > _COARSEST:
+        raise StorageError("OutOfRangeInput", "The file system cannot hold the last write time.")
+
+
+def next_time(before: os.stat_result, time_ns: int | None = None) -> int:
+    """The modification time of a new version that is to have a certain one.
 
     Clients read and write times in units of 100 ns; what is below tells versions of one time
     apart, as ETags and what is kept about a file do.
 
     Arguments:
-        descriptor: of the file.
-        before: its status in the version that ends.
+        before: the status in the version that ends.
         time_ns: nanoseconds since the epoch; None keeps the time it had.
-
-    Raises:
-        StorageError: the file system has no such time.
     """
     whole = (before.st_mtime_ns if time_ns is None else time_ns) // 100 * 100
-    version = (before.st_mtime_ns + 1) % 100
-    os.utime(descriptor, ns=(before.st_atime_ns, whole + version))
-    if time_ns is not None and abs(os.fstat(descriptor).st_mtime_ns - whole) > _COARSEST:
-        raise StorageError("OutOfRangeInput", "The file system cannot hold the last write time.")
+    return whole + (before.st_mtime_ns + 1) % 100
 
 
 def hold(volume: Volume, segments: tuple[str, ...], status: os.stat_result | None) -> int | None:

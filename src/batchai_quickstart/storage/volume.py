@@ -33,6 +33,7 @@ _FORBIDDEN = frozenset('"\\:|<>*?')
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Opening a FIFO that a job made must not block, and a terminal must not become ours.
 _GUARDED = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_LOOK = getattr(os, "O_PATH", os.O_RDONLY) | _GUARDED
 
 
 class Kind(StrEnum):
@@ -62,16 +63,17 @@ def _split(relative: str, kind: Kind) -> tuple[str, ...]:
             f"A path of more than {PATH_LIMIT} bytes cannot be used: {relative[:80]!r}...",
             code="InvalidResourceName",
         )
-    for segment in segments:
-        problem = _problem(segment, kind)
+    on_disk = tuple(map(to_disk, segments)) if kind is Kind.BLOB else segments
+    for segment, entry in zip(segments, on_disk, strict=True):
+        problem = _problem(segment, entry, kind)
         if problem:
             raise InvalidRequestError(
                 f"The path {relative!r} cannot be used: {problem}.", code="InvalidResourceName"
             )
-    return tuple(map(to_disk, segments)) if kind is Kind.BLOB else segments
+    return on_disk
 
 
-def _problem(segment: str, kind: Kind) -> str | None:
+def _problem(segment: str, entry: str, kind: Kind) -> str | None:
     if segment in (".", ".."):
         return f"it has the segment {segment!r}"
     if kind is Kind.FILE:
@@ -81,7 +83,7 @@ def _problem(segment: str, kind: Kind) -> str | None:
             return f"it has {' and '.join(map(repr, sorted(found)))}"
     if any(character < " " or character == "\x7f" for character in segment):
         return "it has a control character"
-    if len(os.fsencode(segment)) > NAME_LIMIT:
+    if len(os.fsencode(entry)) > NAME_LIMIT:
         return f"a segment is longer than {NAME_LIMIT} bytes"
     return None
 
@@ -226,13 +228,27 @@ class Volume:
             with self.directory(segments[:-1]) as parent:
                 if not segments:
                     return os.fstat(parent)
-                status = os.stat(segments[-1], dir_fd=parent, follow_symlinks=False)
-                if not stat.S_ISLNK(status.st_mode):
-                    return status
-                real = os.path.realpath(f"{location(parent)}/{segments[-1]}")
-                return Path(real).lstat() if self.holds(real) else None
+                return self.look(parent, segments[-1])
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def look(self, parent: int, name: str) -> os.stat_result | None:
+        """The status of what a name in an open directory stands for; None when it is outside.
+
+        Raises:
+            FileNotFoundError: there is no such name.
+        """
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            return status
+        try:
+            descriptor = os.open(name, _LOOK, dir_fd=parent)
+        except OSError:  # it leads nowhere
+            return None
+        try:
+            return os.fstat(descriptor) if self.holds(location(descriptor)) else None
+        finally:
+            os.close(descriptor)
 
     def place(self, prepared: str, segments: tuple[str, ...], *, create_parents: bool) -> None:
         """Put a finished file under its name, in one step; what was there is replaced.

@@ -6,6 +6,7 @@ return functions. What is not here raises an error that names itself.
 
 from cntk import (
     cntk_py,
+    core,
     debugging,
     device,
     eval,
@@ -22,6 +23,7 @@ from cntk import (
 from cntk._absent import absent
 from cntk._record import Record
 from cntk.axis import Axis
+from cntk.core import Value, asarray, asvalue
 from cntk.default_options import default_options, default_options_for, default_override_or
 from cntk.device import DeviceDescriptor, all_devices, cpu, gpu, use_default_device
 from cntk.eval import Evaluator
@@ -89,12 +91,14 @@ from cntk.ops import (
     minus,
     negate,
     not_equal,
+    one_hot,
     parameter,
     placeholder,
     plus,
     pooling,
     pow,
     reciprocal,
+    reconcile_dynamic_axes,
     reduce_log_sum_exp,
     reduce_max,
     reduce_mean,
@@ -103,6 +107,7 @@ from cntk.ops import (
     reduce_sum,
     relu,
     reshape,
+    sequence,
     sigmoid,
     sin,
     slice,
@@ -117,6 +122,8 @@ from cntk.ops import (
     tanh,
     times,
     times_transpose,
+    to_sequence,
+    to_sequence_like,
     transpose,
 )
 from cntk.ops.functions import CloneMethod, Function, load_model
@@ -160,6 +167,7 @@ __all__ = [
     "TrainingSession",
     "UnitType",
     "UserLearner",
+    "Value",
     "Variable",
     "abs",
     "adadelta",
@@ -170,6 +178,8 @@ __all__ = [
     "argmax",
     "argmin",
     "as_composite",
+    "asarray",
+    "asvalue",
     "batch_normalization",
     "binary_cross_entropy",
     "block_momentum_distributed_learner",
@@ -179,6 +189,7 @@ __all__ = [
     "combine",
     "constant",
     "convolution",
+    "core",
     "cos",
     "cpu",
     "cross_entropy_with_softmax",
@@ -238,6 +249,7 @@ __all__ = [
     "negate",
     "nesterov",
     "not_equal",
+    "one_hot",
     "ops",
     "parameter",
     "placeholder",
@@ -245,6 +257,7 @@ __all__ = [
     "pooling",
     "pow",
     "reciprocal",
+    "reconcile_dynamic_axes",
     "reduce_log_sum_exp",
     "reduce_max",
     "reduce_mean",
@@ -254,6 +267,7 @@ __all__ = [
     "relu",
     "reshape",
     "rmsprop",
+    "sequence",
     "set_default_unit_gain_value",
     "sgd",
     "sigmoid",
@@ -271,6 +285,8 @@ __all__ = [
     "tanh",
     "times",
     "times_transpose",
+    "to_sequence",
+    "to_sequence_like",
     "train",
     "training_parameter_schedule",
     "training_session",

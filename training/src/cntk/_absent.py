@@ -19,8 +19,7 @@ def absent(module: str) -> Callable[[str], object]:
             message = f"module {module!r} has no attribute {name!r}"
             raise AttributeError(message)
         message = (
-            f"{module}.{name} is not provided by this package yet. It covers feed-forward "
-            "networks on dense data; "
+            f"{module}.{name} is not provided by this package yet; "
             "the original runtime (cntk-gpu==2.7.post2 on Python 3.6) has the whole of CNTK."
         )
         raise AttributeError(message)

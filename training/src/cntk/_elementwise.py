@@ -16,7 +16,7 @@ from cntk.variables import InferredDimension, Shape, Variable
 _Tensor = torch.Tensor
 
 
-def _common_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+def common_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
     """Return the shape that the operands broadcast to, their last axes aligned."""
     known = [v for v in operands if InferredDimension not in v.shape]
     for operand in operands:
@@ -51,7 +51,9 @@ def _aligned(node: Node, function: Callable[..., _Tensor]) -> Bound:
 
 
 def _row(code: int, name: str, function: Callable[..., _Tensor]) -> Operation:
-    return Operation(code, name, _common_shape, lambda node, _training: _aligned(node, function))
+    return Operation(
+        code, name, common_shape, lambda node, _training: _aligned(node, function), lenient=True
+    )
 
 
 def _truth(compare: Callable[[_Tensor, _Tensor], _Tensor]) -> Callable[[_Tensor, _Tensor], _Tensor]:

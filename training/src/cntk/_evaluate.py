@@ -8,15 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cntk._feed import feed, named
+from cntk._absent import refuse
+from cntk._feed import arrays, feed, named
 from cntk._graph import nodes
+from cntk._layout import Packed
 from cntk._program import Program
 from cntk.variables import Variable
 
 if TYPE_CHECKING:
     from cntk.ops.functions import Function
 
-Fed = dict[Variable, torch.Tensor]
+Fed = dict[Variable, Any]
+"""Tensors, packed sequences, or samples whose zeros are left out."""
 
 
 @final
@@ -40,7 +43,7 @@ class BackPropState:
     """
 
     function: "Function"
-    values: Mapping[Variable, torch.Tensor]
+    values: Mapping[Variable, Any]
     fed: Fed
 
     def device(self) -> Any:
@@ -73,8 +76,10 @@ def forward(
         with torch.no_grad():
             results = program.run(fed)
         return None, _told(asked, wanted, program, results, as_numpy=as_numpy)
-    for tensor in fed.values():
-        tensor.requires_grad_(tensor.is_floating_point())
+    for given in fed.values():
+        tensor = given.values if isinstance(given, Packed) else given
+        if isinstance(tensor, torch.Tensor):
+            tensor.requires_grad_(tensor.is_floating_point())
     results = program.run(fed)
     values = dict(zip(program.outputs, results, strict=True))
     state = BackPropState(function, {v: values[v] for v in kept}, fed)
@@ -105,8 +110,13 @@ def backward(
     roots = feed(given)
     wanted = list(variables)
     leaves = _leaves(function, wanted, state.fed)
-    made = _gradients([state.values[v] for v in roots], list(roots.values()), leaves)
-    return {v: _array(g, as_numpy=as_numpy) for v, g in zip(wanted, made, strict=True)}
+    starts = [state.values[v] for v in roots]
+    for v, value in zip(roots, starts, strict=True):
+        if isinstance(value, Packed) and not value.layout.same(roots[v].layout):
+            message = f"The gradient of '{v!r}' must have as many steps as its value has."
+            raise ValueError(message)
+    made = _gradients([_bare(t) for t in starts], [_bare(t) for t in roots.values()], leaves)
+    return _shown(wanted, made, state.fed, as_numpy=as_numpy)
 
 
 def grad(
@@ -138,7 +148,7 @@ def grad(
     fed = feed(named(function.arguments, at, repr(function)))
     for v in wanted:
         if v in fed:
-            fed[v].requires_grad_()
+            _leaf(v, fed).requires_grad_()
     program = _program(function, tuple(dict.fromkeys([start, *shown])), training=True)
     fixed = [v._tensor for v in wanted if v.is_constant]
     try:
@@ -146,12 +156,12 @@ def grad(
             tensor.requires_grad_()
         leaves = _leaves(function, wanted, fed)
         results = program.run(fed)
-        value = results[program.outputs.index(start)]
+        value = _bare(results[program.outputs.index(start)])
         made = _gradients([value], [torch.ones_like(value)], leaves)
     finally:
         for tensor in fixed:
             tensor.requires_grad_(False)
-    found = {v: _array(g, as_numpy=as_numpy) for v, g in zip(wanted, made, strict=True)}
+    found = _shown(wanted, made, fed, as_numpy=as_numpy)
     if not asked:
         return single(found)
     told = _told(asked, shown, program, results, as_numpy=as_numpy)
@@ -206,7 +216,30 @@ def _leaves(function: "Function", wanted: Sequence[Any], fed: Fed) -> list[torch
                 "unsupported."
             )
             raise ValueError(message)
-    return [fed[v] if v in fed else v._tensor for v in wanted]  # noqa: SIM401 (inputs have none)
+    return [_leaf(v, fed) for v in wanted]
+
+
+def _leaf(v: Any, fed: Fed) -> torch.Tensor:
+    tensor: Any = _bare(fed[v]) if v in fed else v._tensor
+    if not isinstance(tensor, torch.Tensor):
+        raise refuse("the gradient of a sparse input")
+    return tensor
+
+
+def _bare(value: Any) -> Any:
+    return value.values if isinstance(value, Packed) else value
+
+
+def _shown(
+    wanted: Sequence[Any], gradients: Sequence[torch.Tensor], fed: Fed, *, as_numpy: bool
+) -> dict[Any, Any]:
+    """Return gradients as users get them, those of sequences as lists."""
+    found: dict[Any, Any] = {}
+    for v, gradient in zip(wanted, gradients, strict=True):
+        given = fed.get(v)
+        value = Packed(gradient, given.layout) if isinstance(given, Packed) else gradient
+        found[v] = _array(value, as_numpy=as_numpy)
+    return found
 
 
 def _gradients(
@@ -238,16 +271,16 @@ class _Outputs:
     outputs: tuple[Variable, ...]
     program: Program
 
-    def run(self, fed: Fed) -> list[torch.Tensor]:
-        """Compute the outputs."""
-        return self.program.run(fed)
+    def run(self, fed: Fed) -> list[Any]:
+        """Compute the outputs, sequences packed."""
+        return self.program.run_packed(fed)
 
 
 def _told(
     asked: Sequence[Any],
     wanted: Sequence[Variable],
     program: _Outputs,
-    results: Sequence[torch.Tensor],
+    results: Sequence[Any],
     *,
     as_numpy: bool,
 ) -> dict[Any, Any]:
@@ -256,6 +289,8 @@ def _told(
     return {key: _array(values[v], as_numpy=as_numpy) for key, v in zip(asked, wanted, strict=True)}
 
 
-def _array(tensor: torch.Tensor, *, as_numpy: bool) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
-    return array if as_numpy else array.view(Held)
+def _array(value: Any, *, as_numpy: bool) -> Any:
+    made = arrays(value)
+    if as_numpy:
+        return made
+    return [part.view(Held) for part in made] if isinstance(made, list) else made.view(Held)

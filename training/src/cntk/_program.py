@@ -1,29 +1,30 @@
 """A graph made ready to run: one list of torch calls, in order, for training or for evaluation."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, final
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final, final
 
 import torch
 
-from cntk._graph import Bound, Node
-from cntk._spatial import MAX_POOLING
+from cntk._dictionary import FileAxis
+from cntk._layout import Layout, Packed
+from cntk._loops import Loop
+from cntk._steps import Places, Step, behind_pooling, components, is_loop
+from cntk._substitution import settle
+from cntk.axis import text_of
 from cntk.variables import Variable
 
-
-@final
-@dataclass(slots=True)
-class _Step:
-    """One call: which node, on which values, to which value."""
-
-    node: Node
-    inputs: list[Variable]
-    output: Variable
+_Call = tuple[Callable[..., Any], tuple[int, ...], int]
+_NOTHING: Final = 0
+"""The slot of what is not there: the layout of a value without a sequence axis."""
 
 
 @final
 class Program:
     """The calls that compute some variables.
+
+    Layouts travel beside the values: in slots of their own, one for each set of variables whose
+    sequences stand in the same places.
 
     Args:
         outputs: What is wanted.
@@ -31,32 +32,126 @@ class Program:
     """
 
     def __init__(self, outputs: Sequence[Variable], training: bool) -> None:
-        places = _Places()
+        places = Places()
         wanted = [places.inside(v) for v in outputs]
-        steps = _behind_pooling(_steps(wanted, places), wanted)
-        slots: dict[Variable, int] = {}
-        calls: list[tuple[Bound, tuple[int, ...], int]] = []
-        for step in steps:
-            taken = tuple(slots.setdefault(v, len(slots)) for v in step.inputs)
-            calls.append(
-                (
-                    step.node.op.bind(step.node, training),
-                    taken,
-                    slots.setdefault(step.output, len(slots)),
-                )
-            )
-        self._outputs = [slots.setdefault(v, len(slots)) for v in wanted]
-        made = {step.output for step in steps}
-        self._leaves = [(v, slot) for v, slot in slots.items() if v not in made]
-        self._calls = calls
-        self._size = len(slots)
+        parts = components(wanted, places)
+        if any(v._shape is None for part in parts for step in part for v in step.outputs):
+            # A placeholder further up was resolved through another function.
+            settle(outputs)
+        parts = behind_pooling(parts, wanted)
+        self._size = 1
+        self._calls: list[_Call] = []
+        self._slots: dict[Variable, int] = {}
+        self._layouts: dict[Variable | FileAxis, int] = {}
+        self._sparse: set[Variable] = set()
+        self._dense: dict[Variable, int] = {}
+        for part in parts:
+            if is_loop(part):
+                self._add_loop(part, parts, wanted, training)
+            else:
+                self._add(part[0], training)
+        self._outputs = [self._as_dense(v) for v in wanted]
+        self._output_layouts = [self._layout(v) for v in wanted]
+        made = {v for part in parts for step in part for v in step.outputs}
+        self._leaves = [(v, slot) for v, slot in self._slots.items() if v not in made]
         self.inputs = [v for v, _ in self._leaves if v.is_input or v.is_placeholder]
+        self._packed = [
+            (v, slot, self._layout(v)) for v, slot in self._leaves if self._layout(v) != _NOTHING
+        ]
 
-    def run(self, fed: Mapping[Variable, torch.Tensor]) -> list[torch.Tensor]:
+    # Building.
+
+    def _new(self) -> int:
+        self._size += 1
+        return self._size - 1
+
+    def _slot(self, variable: Variable) -> int:
+        if variable not in self._slots:
+            self._slots[variable] = self._new()
+            if variable.is_sparse and variable._node is None:
+                self._sparse.add(variable)
+        return self._slots[variable]
+
+    def _as_dense(self, variable: Variable) -> int:
+        slot = self._slot(variable)
+        if variable not in self._sparse:
+            return slot
+        if variable not in self._dense:
+            self._dense[variable] = self._new()
+            self._calls.append((_dense, (slot,), self._dense[variable]))
+        return self._dense[variable]
+
+    def _layout(self, variable: Variable) -> int:
+        """Return the slot of the layout of a variable's value."""
+        axis = variable._sequence
+        if axis is None:
+            return _NOTHING
+        key = variable if variable._node is not None else axis
+        if key not in self._layouts:
+            self._layouts[key] = self._new()
+        return self._layouts[key]
+
+    def _add(self, step: Step, training: bool) -> None:
+        op = step.node.op
+        take = self._slot if op.takes_sparse else self._as_dense
+        taken = tuple(take(v) for v in step.inputs)
+        if op.takes_sparse and op.keeps_sparse and step.inputs[0] in self._sparse:
+            self._sparse.add(step.output)
+        bound = op.bind(step.node, training)
+        if op.along is None:
+            self._follow(step, next((v for v in step.inputs if v._sequence is not None), None))
+        else:
+            taken = (*(self._layout(v) for v in step.inputs), *taken)
+            if op.along >= 0:
+                self._follow(step, step.inputs[op.along])
+        outputs = [self._slot(v) for v in step.outputs]
+        if op.along == -1:
+            outputs.append(self._layout(step.output) or self._new())
+        self._append(bound, taken, outputs)
+
+    def _follow(self, step: Step, like: Variable | None) -> None:
+        """Let a step's outputs have the layout of one of its operands."""
+        for output in step.outputs:
+            if output._sequence is not None and like is not None:
+                self._layouts[output] = self._layout(like)
+
+    def _append(
+        self, bound: Callable[..., Any], taken: tuple[int, ...], outputs: list[int]
+    ) -> None:
+        if len(outputs) == 1:
+            self._calls.append((bound, taken, outputs[0]))
+            return
+        whole = self._new()
+        self._calls.append((bound, taken, whole))
+        self._calls.extend((itemgetter(i), (whole,), slot) for i, slot in enumerate(outputs))
+
+    def _add_loop(
+        self,
+        part: list[Step],
+        parts: list[list[Step]],
+        wanted: Sequence[Variable],
+        training: bool,
+    ) -> None:
+        made = {v for step in part for v in step.outputs}
+        outside = {v for other in parts if other is not part for s in other for v in s.inputs}
+        needed = [v for v in made if v in outside or v in wanted]
+        loop = Loop(part, needed, training)
+        layout = self._layout(loop.like)
+        for v in made:
+            self._layouts[v] = layout
+        states = tuple(self._layout(v) for v in loop.states)
+        taken = tuple(self._as_dense(v) for v in (*loop.states, *loop.operands))
+        outputs = [self._slot(v) for v in needed]
+        # Its result is a tuple, also for one output.
+        self._append(loop.run, (layout, *states, *taken), [*outputs, self._new()])
+
+    # Running.
+
+    def run(self, fed: Mapping[Variable, Any]) -> list[torch.Tensor]:
         """Compute the outputs.
 
         Args:
-            fed: A tensor of shape (batch,) + shape for each of `inputs`.
+            fed: A tensor of shape (batch,) + shape for each of `inputs`, or `Packed` sequences.
 
         Returns:
             A tensor for each wanted variable: (batch,) + shape, or shape alone for what no input
@@ -65,6 +160,18 @@ class Program:
         Raises:
             ValueError: An input was not fed.
         """
+        values = self._values(fed)
+        return [values[i] for i in self._outputs]
+
+    def run_packed(self, fed: Mapping[Variable, Any]) -> list[Any]:
+        """Compute the outputs as `run` does, those with a sequence axis as `Packed`."""
+        values = self._values(fed)
+        return [
+            values[i] if where == _NOTHING else Packed(values[i], values[where])
+            for i, where in zip(self._outputs, self._output_layouts, strict=True)
+        ]
+
+    def _values(self, fed: Mapping[Variable, Any]) -> list[Any]:
         values: list[Any] = [None] * self._size
         for variable, slot in self._leaves:
             if variable.is_input or variable.is_placeholder:
@@ -76,93 +183,29 @@ class Program:
                 values[slot] = fed[variable]
             else:
                 values[slot] = variable._tensor
+        if self._packed:
+            self._place_layouts(values)
         for call, taken, output in self._calls:
             values[output] = call(*[values[i] for i in taken])
-        return [values[i] for i in self._outputs]
+        return values
 
-
-@final
-class _Places:
-    """Where a variable's value really comes from: blocks are looked through."""
-
-    def __init__(self) -> None:
-        self._stands_for: dict[Variable, Variable] = {}
-
-    def inside(self, variable: Variable) -> Variable:
-        """Return the primitive's output or the leaf behind `variable`."""
-        passed: set[Variable] = set()
-        while True:
-            if variable in passed:
-                message = f"{variable!r} stands for itself: the model's blocks go in a circle."
+    def _place_layouts(self, values: list[Any]) -> None:
+        first: dict[int, Variable] = {}
+        for variable, slot, where in self._packed:
+            packed: Packed = values[slot]
+            known: Layout | None = values[where]
+            if known is not None and not known.same(packed.layout):
+                message = (
+                    "Different minibatch layouts detected (difference in sequence lengths or count "
+                    "or start flags) in data specified for the Function's arguments "
+                    f"'{variable!r}' vs. '{first[where]!r}', though these arguments have the same "
+                    f"dynamic axes '{text_of(variable._axes)}'"
+                )
                 raise ValueError(message)
-            passed.add(variable)
-            if variable in self._stands_for:
-                variable = self._stands_for[variable]
-            elif variable._node is not None and variable._node.block is not None:
-                block = variable._node.block
-                self._stands_for.update(block.arguments)
-                variable = block.root
-            else:
-                return variable
+            values[slot], values[where] = packed.values, known or packed.layout
+            first.setdefault(where, variable)
 
 
-def _steps(outputs: Sequence[Variable], places: _Places) -> list[_Step]:
-    done: dict[Variable, _Step] = {}
-    stack = [(v, False) for v in reversed(outputs)]
-    while stack:
-        variable, expanded = stack.pop()
-        node = variable._node
-        if node is None or variable in done:
-            continue
-        inputs = [places.inside(v) for v in node.inputs]
-        if expanded:
-            done[variable] = _Step(node, inputs, variable)
-        else:
-            stack.append((variable, True))
-            stack.extend((v, False) for v in reversed(inputs))
-    return list(done.values())
-
-
-def _behind_pooling(steps: list[_Step], wanted: Sequence[Variable]) -> list[_Step]:
-    """Let what only a max pooling reads follow it where the result is the same, on fewer cells.
-
-    Rectifying and adding what is the same all over a window never change which cell is the
-    greatest, so a bias and a ReLU between a convolution and its pooling come after the pooling.
-    """
-    uses: dict[Variable, int] = dict.fromkeys(wanted, 1)
-    for step in steps:
-        for v in step.inputs:
-            uses[v] = uses.get(v, 0) + 1
-    makers = {step.output: i for i, step in enumerate(steps)}
-    for i, step in enumerate(steps):
-        pooling, at = step, i
-        while (before := makers.get(pooling.inputs[0])) is not None:
-            maker = steps[before]
-            place = _monotone_operand(maker.node, pooling.node)
-            if place is None or uses[maker.output] != 1:
-                break
-            # The two calls change places; the value between them keeps the maker's name.
-            operands = [*maker.inputs]
-            operands[place] = maker.output
-            steps[at] = _Step(maker.node, operands, pooling.output)
-            makers[pooling.output] = at
-            pooling, at = _Step(pooling.node, [maker.inputs[place]], maker.output), before
-            steps[at] = pooling
-            makers[pooling.output] = at
-    return steps
-
-
-def _monotone_operand(node: Node, pooling: Node) -> int | None:
-    """Return the operand whose greatest cells stay the greatest through `node`, if there is one."""
-    if pooling.op.name != "Pooling" or pooling.attributes["poolingType"] != MAX_POOLING:
-        return None
-    if node.op.name == "ReLU":
-        return 0
-    if node.op.name != "Plus":
-        return None
-    shape, axes = node.outputs[0].shape, len(pooling.attributes["poolingWindowShape"])
-    for place, (main, other) in enumerate((node.inputs, node.inputs[::-1])):
-        spread = len(other.shape) == len(shape) and not any(d != 1 for d in other.shape[-axes:])
-        if main.shape == shape and main._batched and spread and not other._batched:
-            return place
-    return None
+def _dense(rows: Any) -> torch.Tensor:
+    tensor: torch.Tensor = rows.dense()
+    return tensor

@@ -1,4 +1,4 @@
-"""Rows of the table that move, join or sum up: matrix products, reductions, reshaping, slices."""
+"""Rows of the table that move, join or sum up: reductions, reshaping, slices, one-hot vectors."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,80 +8,13 @@ import torch
 
 from cntk._absent import refuse
 from cntk._dictionary import Dictionary, FileAxis, NDShape
-from cntk._graph import Bound, Node, Operation, infer_dimensions
-from cntk.axis import ALL_STATIC, BATCH, from_end, static, to_python
+from cntk._graph import Bound, Node, Operation
+from cntk.axis import ALL, ALL_STATIC, BATCH, Axes, from_end, static, to_python
 from cntk.variables import InferredDimension, Shape, Variable
 
 _Tensor = torch.Tensor
 _OPEN: Final = InferredDimension % 2**64
 """A dimension of a reshape that follows from the others, as files write it."""
-
-# Products. Files have the operands as column-major matrices: the right one of Python first.
-
-
-def _product_dims(
-    attributes: Dictionary, operands: Sequence[Variable], *, transpose: bool
-) -> tuple[Shape, Shape, Shape]:
-    """Return the dimensions of the left operand alone, those summed over, and the right's."""
-    right, left = operands
-    outputs = int(attributes["outputRank"])
-    if transpose:
-        out = right.shape[:-1]
-        inner = right.shape[-1:]
-    else:
-        out = right.shape[len(right.shape) - outputs :]
-        inner = right.shape[: len(right.shape) - outputs]
-    if InferredDimension in right.shape:
-        mapped = int(attributes.get("inferInputRankToMap", -1))
-        inner = left.shape[mapped if mapped >= 0 else len(left.shape) - len(inner) :]
-        infer_dimensions(right, (*out, *inner) if transpose else (*inner, *out))
-    rest = left.shape[: len(left.shape) - len(inner)]
-    if len(left.shape) < len(inner) or left.shape[len(rest) :] != inner:
-        message = (
-            f"Times: the operands {left!r} and {right!r} do not go together: the last dimensions "
-            "of the first must be "
-            "the first of the second."
-        )
-        raise ValueError(message)
-    if transpose and not out:
-        out = (1,)
-    return rest, inner, out
-
-
-def _product(
-    *, transpose: bool
-) -> tuple[Callable[[Dictionary, Sequence[Variable]], Shape], Callable[[Node, bool], Bound]]:
-    def shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
-        rest, _, out = _product_dims(attributes, operands, transpose=transpose)
-        return (*rest, *out)
-
-    def bind(node: Node, _training: bool) -> Bound:
-        dims = _product_dims(node.attributes, node.inputs, transpose=transpose)
-        rest, inner, out = map(math.prod, dims)
-        result = (*dims[0], *dims[2])
-        right_batched, left_batched = (v._batched for v in node.inputs)
-        flat_right = (out, inner) if transpose else (inner, out)
-
-        def run(right: _Tensor, left: _Tensor) -> _Tensor:
-            if not right_batched:
-                matrix = right.reshape(flat_right)
-                product = left.reshape(-1, inner) @ (matrix.T if transpose else matrix)
-            else:
-                matrix = right.reshape(-1, *flat_right)
-                operand = (
-                    left.reshape(-1, rest, inner) if left_batched else left.reshape(rest, inner)
-                )
-                product = torch.matmul(operand, matrix.mT if transpose else matrix)
-            return (
-                product.reshape(-1, *result)
-                if left_batched or right_batched
-                else product.reshape(result)
-            )
-
-        return run
-
-    return shape, bind
-
 
 # Reductions.
 
@@ -137,10 +70,16 @@ def _reduced(attributes: Dictionary, operand: Variable) -> tuple[int, ...]:
     """Return the reduced axes in Python's order; all of them for an empty operand of rank 0."""
     rank = len(operand.shape)
     axes = _listed(attributes)
-    if axes == [ALL_STATIC]:
+    if axes in ([ALL_STATIC], [ALL]):
         return tuple(range(rank))
-    if BATCH in axes:
-        raise refuse("A reduction over the batch axis")
+    if axes == [BATCH]:
+        return ()
+    if any(axis.index == BATCH.index for axis in axes):
+        name = next(axis.name for axis in axes if axis.index == BATCH.index)
+        message = (
+            f"Reduction operation over multiple axes can not contain sequence axis: Axis('{name}')"
+        )
+        raise ValueError(message)
     return tuple(to_python(axis, rank) for axis in axes)
 
 
@@ -148,11 +87,24 @@ def _reduce_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape
     axes = _reduced(attributes, operands[0])
     if attributes["reductionOpName"] not in _REDUCTIONS:
         raise refuse(f"ReduceElements with {attributes['reductionOpName']!r}")
-    if _listed(attributes) == [ALL_STATIC]:
+    if _listed(attributes) in ([ALL_STATIC], [ALL]):
         return ()
     keep = attributes["reductionKeepDimensions"]
     dims = enumerate(operands[0].shape)
     return tuple(1 if i in axes else dim for i, dim in dims if keep or i not in axes)
+
+
+def _reduce_axes(_name: str, attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+    axes = operands[0]._axes
+    if _listed(attributes) not in ([ALL], [BATCH]) or axes is None:
+        return axes
+    if len(axes) > 1 and _listed(attributes) == [BATCH]:
+        message = (
+            f"ReduceElements: operand {operands[0]!r}; Reduction along the batch axis on input "
+            "sequence is currently unsupported."
+        )
+        raise RuntimeError(message)
+    return ()
 
 
 def _reduce(node: Node, _training: bool) -> Bound:
@@ -160,6 +112,10 @@ def _reduce(node: Node, _training: bool) -> Bound:
     reduce = _REDUCTIONS[node.attributes["reductionOpName"]]
     axes = tuple(axis - len(operand.shape) for axis in _reduced(node.attributes, operand))
     result = node.outputs[0].shape
+    if _listed(node.attributes) == [ALL]:
+        return lambda x: reduce(x.reshape(-1), (-1,), False)
+    if _listed(node.attributes) == [BATCH]:
+        return lambda x: reduce(x, (0,), False) if operand._batched else x
     if not axes:
         return lambda x: x
     if _listed(node.attributes) == [ALL_STATIC] and len(axes) > 1:
@@ -232,15 +188,29 @@ def _slice_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
 
 def _slice(node: Node, _training: bool) -> Bound:
     axis, kept = _slice_range(node.attributes, node.inputs[0])
-    cut = (slice(None),) * (axis + node.inputs[0]._batched) + (
-        slice(kept.start, kept.stop, kept.step),
-    )
+    place = axis + node.inputs[0]._batched
+    if kept.step == 1:
+        start, length = kept.start, len(kept)
+        return lambda x: x.narrow(place, start, length)
+    cut = (slice(None),) * place + (slice(kept.start, kept.stop, kept.step),)
     return lambda x: x[cut]
 
 
+def _settle_splice(attributes: Dictionary, operands: Sequence[Variable]) -> Dictionary:
+    """Count the axis from the fastest one; beyond the operands' axes it is a new one."""
+    axis = attributes["axis"]
+    return attributes if axis.index >= 0 else _settle_axes(attributes, operands)
+
+
+def _splice_dims(attributes: Dictionary, operands: Sequence[Variable]) -> tuple[int, list[Shape]]:
+    """Return the axis, in Python's order, and the operands' shapes, all of one rank."""
+    index = attributes["axis"].index
+    rank = max(index + 1, *(len(v.shape) for v in operands))
+    return rank - 1 - index, [(1,) * (rank - len(v.shape)) + v.shape for v in operands]
+
+
 def _splice_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
-    shapes = [v.shape for v in operands]
-    axis = to_python(attributes["axis"], len(shapes[0]))
+    axis, shapes = _splice_dims(attributes, operands)
     if any(s[:axis] + s[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for s in shapes):
         message = f"Splice: the operands' shapes {shapes} differ in more than axis {axis}."
         raise ValueError(message)
@@ -248,17 +218,19 @@ def _splice_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape
 
 
 def _splice(node: Node, _training: bool) -> Bound:
-    rank = len(node.inputs[0].shape)
-    axis = to_python(node.attributes["axis"], rank) - rank
-    batched = [v._batched for v in node.inputs]
+    axis, shapes = _splice_dims(node.attributes, node.inputs)
+    place = axis - len(shapes[0])
+    parts = [(v._batched, shape) for v, shape in zip(node.inputs, shapes, strict=True)]
 
     def run(*tensors: _Tensor) -> _Tensor:
-        count = max((len(t) for t, b in zip(tensors, batched, strict=True) if b), default=0)
-        whole = [
-            t if b or not count else t.expand(count, *t.shape)
-            for t, b in zip(tensors, batched, strict=True)
-        ]
-        return torch.cat(whole, axis)
+        count = max((len(t) for t, (b, _) in zip(tensors, parts, strict=True) if b), default=0)
+        whole = []
+        for t, (batched, shape) in zip(tensors, parts, strict=True):
+            if batched:
+                whole.append(t.reshape(count, *shape))
+            else:
+                whole.append(t.reshape(shape).expand(*((count,) if count else ()), *shape))
+        return torch.cat(whole, place)
 
     return run
 
@@ -288,6 +260,31 @@ def _squeeze_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Sha
     return tuple(dim for dim in operands[0].shape if dim != 1)
 
 
+def _settle_one_hot(attributes: Dictionary, operands: Sequence[Variable]) -> Dictionary:
+    """Count the new axis from the fastest one, among the axes that the result has."""
+    rank = len(operands[0].shape) + 1
+    return {**attributes, "onehotAxis": from_end(attributes["onehotAxis"], rank)}
+
+
+def _one_hot_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    shape = operands[0].shape
+    place = to_python(attributes["onehotAxis"], len(shape) + 1)
+    return (*shape[:place], int(attributes["numClass"]), *shape[place:])
+
+
+def _one_hot(node: Node, _training: bool) -> Bound:
+    classes = int(node.attributes["numClass"])
+    rank = len(node.outputs[0].shape)
+    place = to_python(node.attributes["onehotAxis"], rank) - rank
+
+    def run(x: _Tensor) -> _Tensor:
+        places = torch.arange(classes, device=x.device)
+        marks = (x.detach().long()[..., None] == places).to(x.dtype)
+        return marks.movedim(-1, place)
+
+    return run
+
+
 ROWS: Final[tuple[Operation, ...]] = (
     Operation(12, "TransposeAxes", _transpose_shape, _transpose, _settle_axes),
     Operation(14, "Slice", _slice_shape, _slice, _settle_axes),
@@ -300,17 +297,22 @@ ROWS: Final[tuple[Operation, ...]] = (
         ("newShape", "beginAxis", "endAxis"),
     ),
     Operation(
-        31, "Times", *_product(transpose=False), attributes=("outputRank", "inferInputRankToMap")
-    ),
-    Operation(32, "TransposeTimes", *_product(transpose=True), attributes=("outputRank",)),
-    Operation(
         39,
         "ReduceElements",
         _reduce_shape,
         _reduce,
         _settle_axes,
         ("reductionOpName", "reductionKeepDimensions"),
+        _reduce_axes,
     ),
-    Operation(43, "Splice", _splice_shape, _splice, _settle_axes, ("axis",)),
+    Operation(43, "Splice", _splice_shape, _splice, _settle_splice, ("axis",)),
+    Operation(
+        68,
+        "OneHotOp",
+        _one_hot_shape,
+        _one_hot,
+        _settle_one_hot,
+        ("numClass", "oneHotOutputSparse", "onehotAxis"),
+    ),
     Operation(88, "Squeeze", _squeeze_shape, _reshape),
 )

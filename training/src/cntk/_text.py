@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from cntk.axis import SEQUENCE
 from cntk.variables import Variable
 
 if TYPE_CHECKING:
@@ -28,13 +29,20 @@ def signature(function: "Function") -> str:
 
 
 def _is_one_operation(function: "Function") -> bool:
-    if len(function.outputs) > 1:
-        return False
-    fixed = {*function.parameters, *function.constants}
-    return {*function._node.inputs} - fixed == {*function.arguments}
+    """Return whether the last operation's first operands are all that the whole depends on."""
+    outputs = function.outputs
+    last = function._node.inputs if outputs == function._node.outputs else outputs
+    return all(a is b for a, b in zip(function.inputs, last, strict=False))
 
 
 def _tensor(variable: Variable) -> str:
     if variable._shape is None:
         return "Sequence[tensor]"
-    return f"Tensor[{','.join(map(str, variable.shape))}]" if variable.shape else "np.float32"
+    kind = "SparseTensor" if variable.is_sparse else "Tensor"
+    if variable._axes == ():
+        kind = "ParameterTensor"
+    text = f"{kind}[{','.join(map(str, variable.shape))}]" if variable.shape else "np.float32"
+    axis = variable._sequence
+    if axis is None:
+        return f"Sequence[{text}]" if variable._axes is None else text
+    return f"Sequence[{text}]" if axis == SEQUENCE else f"SequenceOver[{axis.name}][{text}]"

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 
 from cntk._absent import absent
+from cntk._dictionary import FileAxis
 from cntk._record import Record as Record
-from cntk.axis import Axis
+from cntk.axis import BATCH, Axes, Axis, sequence_of, text_of
 from cntk.device import use_default_device
 from cntk.initializer import Initializer, _settled, _values
 from cntk.tensor import TensorOpsMixin
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 InferredDimension: Final = -1
 """A dimension that the first use settles."""
+FreeDimension: Final = -3
+"""A dimension that each minibatch settles: the steps of unpacked sequences."""
 Shape = tuple[int, ...]
 _UIDS: Final = itertools.count()
 _TORCH_TYPES: Final = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
@@ -46,8 +49,10 @@ class Variable(TensorOpsMixin):
         dtype: numpy's `float32` or `float64`.
         kind: Input, output, parameter, constant or placeholder.
         name: A user's name for it.
-        batched: Whether each sample of a minibatch has its own value.
+        axes: The dynamic axes: nothing, the batch axis, or the batch axis and a sequence axis; None
+            while they are unknown.
         needs_gradient: Whether `grad` may ask for it.
+        is_sparse: Whether its values are fed with their zeros left out.
         uid: The name of a variable that came from a file; a new one otherwise.
     """
 
@@ -58,8 +63,9 @@ class Variable(TensorOpsMixin):
         *,
         kind: Kind,
         name: str = "",
-        batched: bool = True,
+        axes: Axes | None = (BATCH,),
         needs_gradient: bool = False,
+        is_sparse: bool = False,
         uid: str = "",
     ) -> None:
         self._shape = shape
@@ -68,8 +74,11 @@ class Variable(TensorOpsMixin):
         self.name = name
         self.needs_gradient = needs_gradient
         self.uid = uid or _next_uid(kind.name.title())
-        self._batched = batched
+        self.is_sparse = is_sparse
+        self._axes = axes
         self._node: Node | None = None
+        # Of a block's placeholder: what it stands for.
+        self._source: Variable | None = None
         self._tensor_: torch.Tensor | None = None
         self._init: Initializer = 0.0
 
@@ -80,13 +89,19 @@ class Variable(TensorOpsMixin):
 
     @property
     def dynamic_axes(self) -> tuple[Axis, ...]:
-        """The batch axis, or nothing for what is the same for all samples."""
-        return (Axis.default_batch_axis(),) if self._batched else ()
+        """The batch axis and perhaps a sequence axis; nothing for what is the same for all."""
+        if self._axes is None:
+            return Axis.unknown_dynamic_axes()
+        return tuple(map(Axis._of, self._axes))
 
     @property
-    def is_sparse(self) -> bool:
-        """False: values are dense."""
-        return False
+    def _batched(self) -> bool:
+        """Whether each sample of a minibatch has its own value; so it may be while unknown."""
+        return self._axes is None or bool(self._axes)
+
+    @property
+    def _sequence(self) -> FileAxis | None:
+        return sequence_of(self._axes)
 
     @property
     def is_input(self) -> bool:
@@ -121,10 +136,9 @@ class Variable(TensorOpsMixin):
         return None if self._node is None else Function._of(self._node.outputs)
 
     def __repr__(self) -> str:
-        if self._shape is None:
-            return f"{self.kind.name.title()}('{self.name or self.uid}', [???], [???])"
-        axes = "[#]" if self._batched else "[]"
-        shape = f"[{' x '.join(map(_dimension, self._shape))}]"
+        dims = None if self._shape is None else " x ".join(map(_dimension, self._shape))
+        shape = "[???]" if dims is None else f"[{dims}]"
+        axes = text_of(self._axes)
         return f"{self.kind.name.title()}('{self.name or self.uid}', {axes}, {shape})"
 
     @property
@@ -191,7 +205,7 @@ class Parameter(Variable):
             dtype or _float_type(init),
             kind=Kind.PARAMETER,
             name=name,
-            batched=False,
+            axes=(),
             needs_gradient=True,
             uid=_uid,
         )
@@ -244,7 +258,7 @@ class Constant(Variable):
         del device
         array = np.asarray(value, dtype or _float_type(value))
         dims = array.shape if shape is None else _as_shape(shape)
-        super().__init__(dims, array.dtype, kind=Kind.CONSTANT, name=name, batched=False, uid=_uid)
+        super().__init__(dims, array.dtype, kind=Kind.CONSTANT, name=name, axes=(), uid=_uid)
         use_default_device()
         self._init = array
         self._infer(dims)
@@ -278,7 +292,7 @@ def _type_name(dtype: np.dtype[Any]) -> str:
 
 
 def _dimension(dim: int) -> str:
-    return "?" if dim < 0 else str(dim)
+    return str(dim) if dim >= 0 else "*" if dim == FreeDimension else "?"
 
 
 __getattr__ = absent(__name__)

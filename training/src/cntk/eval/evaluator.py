@@ -71,7 +71,8 @@ class Evaluator:
         with torch.no_grad():
             (metric,) = self._program.run(feed(needed))
             total = metric.sum()
-        count = samples(values)
+        # The metric says what a sample is: a step of a sequence, or a whole one.
+        count = len(metric) if self._function.output._batched else samples(values)
         told = total.item() if total.device.type == "cpu" else total
         if distributed:
             from cntk.train.distributed import Communicator

@@ -1,12 +1,31 @@
 """What a minibatch source reads from: rows that have keys, in chunks; and several as one."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 import numpy as np
 import torch
 
+from cntk._sparse import SparseRows
 from cntk.io._order import Indices
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What stands in rows that are sequences, or whose zeros are left out.
+
+    Args:
+        values: One row behind the other, shape (samples, dim).
+        counts: How many samples each row has, shape (rows,); None: one.
+    """
+
+    values: torch.Tensor | SparseRows
+    counts: Indices | None
+
+
+Found = dict[str, torch.Tensor | Steps]
 
 
 class Corpus(Protocol):
@@ -15,17 +34,19 @@ class Corpus(Protocol):
     Attributes:
         streams: For each stream its storage (`dense` or `sparse`) and a sample's shape.
         keys: What each row is called in other corpora; None: its number.
+        sizes: How many samples each row counts for, shape (rows,); None: one.
         chunks: Which rows are loaded, and so shuffled, together.
         prepares: Whether it helps to know what will be next.
     """
 
     streams: dict[str, tuple[str, tuple[int, ...]]]
     keys: Sequence[str] | None
+    sizes: Indices | None
     chunks: list[range]
     prepares: bool
 
-    def rows(self, rows: Indices, names: Collection[str]) -> dict[str, torch.Tensor]:
-        """Return these rows of at least these streams, each of shape (rows, 1) + a sample's."""
+    def rows(self, rows: Indices, names: Collection[str]) -> Found:
+        """Return these rows of at least these streams, each (rows, 1) + a sample's, or steps."""
 
     def prepare(self, rows: Indices) -> None:
         """Start on rows that will probably be next."""
@@ -79,9 +100,15 @@ class _Aligned:
             )
             raise RuntimeError(message)
         self._table = np.array(table, np.int64)
+        sizes = [
+            corpus.sizes[self._table[:, i]]
+            for i, corpus in enumerate(corpora)
+            if corpus.sizes is not None
+        ]
+        self.sizes: Indices | None = np.maximum.reduce(sizes) if sizes else None
 
-    def rows(self, rows: Indices, names: Collection[str]) -> dict[str, torch.Tensor]:
-        found: dict[str, torch.Tensor] = {}
+    def rows(self, rows: Indices, names: Collection[str]) -> Found:
+        found: Found = {}
         for i, corpus in enumerate(self._corpora):
             found |= corpus.rows(self._table[rows, i], names)
         return found

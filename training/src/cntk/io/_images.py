@@ -12,6 +12,7 @@ from typing import Any, Final, final
 import numpy as np
 import torch
 
+from cntk._absent import refuse
 from cntk.io import _order
 from cntk.io._ahead import Pictures
 from cntk.io._order import Indices
@@ -138,6 +139,8 @@ class ImageCorpus:
             )
             raise RuntimeError(message)
         self._image, self._label = names
+        if streams[self._image].is_sparse:
+            raise refuse("StreamDef(is_sparse=True) for pictures")
         transforms = streams[self._image].transforms or ()
         sizes = [(3, t.height, t.width) for t in transforms if isinstance(t, Scale)]
         self.streams: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -147,6 +150,7 @@ class ImageCorpus:
             self.streams[self._label] = ("sparse", (classes,))
         self.keys: Sequence[str] = keys
         self.prepares = True
+        self.sizes: Indices | None = None
         self.chunks = chunks
         self._labels = torch.from_numpy(labels)
         self._classes = classes

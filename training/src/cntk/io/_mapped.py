@@ -177,12 +177,14 @@ def _halt(stop: threading.Event, thread: "weakref.ref[threading.Thread]") -> Non
 
 
 def mapped(path: Path, fields: Mapping[str, _ctf.Field]) -> Mapped | None:
-    """Return a file that is read in the background; None if it is small, or not plain.
+    """Return a file that is read in the background; None if it is small, sparse or not plain.
 
     Args:
         path: Of the file.
         fields: For each stream, by the name that scripts use, what it is in the file.
     """
+    if any(f.is_sparse for f in fields.values()):
+        return None
     try:
         with path.open("rb") as file:
             if path.stat().st_size < _LEAST:

@@ -12,6 +12,7 @@ import torch
 
 from cntk._absent import refuse
 from cntk._record import Record
+from cntk._sparse import SparseRows
 from cntk.io import _corpus, _order
 from cntk.io._images import Base64ImageDeserializer, ImageDeserializer
 from cntk.io._lines import Lines
@@ -30,7 +31,7 @@ class StreamDef:
     Args:
         field: Its name there.
         shape: How many values each sample has.
-        is_sparse: Only False is provided.
+        is_sparse: Whether samples are written as `index:value`, zeros left out.
         transforms: What is done to pictures; see `cntk.io.transforms`.
         context: Not provided, as it is for HTK's files.
         scp: The same.
@@ -52,8 +53,6 @@ class StreamDef:
     max_sequence_length: int = 65535
 
     def __post_init__(self) -> None:
-        if self.is_sparse and self.field != "label":
-            raise refuse("StreamDef(is_sparse=True)")
         for name in ("context", "scp", "mlf", "broadcast"):
             if getattr(self, name) is not None:
                 raise refuse(f"StreamDef({name}=...), for HTK's files,")
@@ -142,13 +141,15 @@ class MinibatchData:
     """The samples of one stream in a minibatch.
 
     Args:
-        value: Shape (samples,) + a sample's shape.
+        value: Shape (samples,) + a sample's shape, or (samples, 1) + that; with `_counts` one
+            sequence behind the other; or rows whose zeros are left out.
         num_sequences: How many sequences it has; each is one sample.
         num_samples: How many samples it has.
         sweep_end: Whether the minibatch contains or reaches the end of a sweep.
+        _counts: Samples of each sequence, shape (sequences,); None: one for each.
     """
 
-    __slots__ = ("_tensor", "end_of_sweep")
+    __slots__ = ("_counts", "_values", "end_of_sweep")
 
     def __init__(
         self,
@@ -156,27 +157,37 @@ class MinibatchData:
         num_sequences: int | None = None,
         num_samples: int | None = None,
         sweep_end: bool = False,
+        *,
+        _counts: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        if not isinstance(value, torch.Tensor):
+        if not isinstance(value, torch.Tensor | SparseRows):
             if hasattr(value, "asarray"):
                 value = value.asarray()
             value = torch.from_numpy(np.ascontiguousarray(value))
-        for given in (num_sequences, num_samples):
-            if given is not None and given != len(value):
-                message = (
-                    f"A minibatch of {len(value)} samples cannot have {num_samples} samples in "
-                    f"{num_sequences} sequences: sequences are not provided by this package yet."
-                )
-                raise NotImplementedError(message)
-        self._tensor: torch.Tensor = value
+        sequences = len(value) if _counts is None else len(_counts)
+        if num_sequences not in (None, sequences) or num_samples not in (None, len(value)):
+            message = (
+                f"A minibatch of {len(value)} samples cannot have {num_samples} samples in "
+                f"{num_sequences} sequences: of a script's own values each sample is one sequence."
+            )
+            raise NotImplementedError(message)
+        self._values: torch.Tensor | SparseRows = value
+        self._counts = _counts
         self.end_of_sweep = sweep_end
 
     @property
     def num_samples(self) -> int:
         """How many samples there are."""
-        return len(self._tensor)
+        return len(self._values)
 
-    number_of_samples = num_sequences = number_of_sequences = num_samples
+    number_of_samples = num_samples
+
+    @property
+    def num_sequences(self) -> int:
+        """How many sequences there are; samples that belong to none are one each."""
+        return self.num_samples if self._counts is None else len(self._counts)
+
+    number_of_sequences = num_sequences
 
     @property
     def sweep_end(self) -> bool:
@@ -185,31 +196,61 @@ class MinibatchData:
 
     @property
     def is_sparse(self) -> bool:
-        """False: values are dense."""
-        return False
+        """Whether zeros are left out."""
+        return isinstance(self._values, SparseRows)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(samples,) + a sample's shape; from a file (samples, 1, dim), sequences of one."""
-        return tuple(self._tensor.shape)
+        """(samples,) + a sample's shape; from a file (samples, 1, dim), sequences of one.
+
+        For sequences (sequences, samples of the longest one, dim).
+        """
+        values = self._values
+        if self._counts is None and isinstance(values, torch.Tensor):
+            return tuple(values.shape)
+        steps = 1 if self._counts is None else int(self._counts.max())
+        return (self.num_sequences, steps, *values.shape[-1:])
 
     @property
     def data(self) -> "MinibatchData":
         """The same values."""
         return self
 
-    def asarray(self) -> npt.NDArray[Any]:
-        """Return the values, of the shape `shape`."""
+    @property
+    def _tensor(self) -> torch.Tensor:
+        values = self._values
+        return values.dense() if isinstance(values, SparseRows) else values
+
+    @property
+    def _rows(self) -> SparseRows:
+        values = self._values
+        return values if isinstance(values, SparseRows) else SparseRows.of(values.numpy())
+
+    def _lengths(self) -> npt.NDArray[np.int64]:
+        return np.ones(len(self._values), np.int64) if self._counts is None else self._counts
+
+    def _listed(self) -> npt.NDArray[Any]:
         tensor = self._tensor
         return (tensor if tensor.is_floating_point() else tensor.to(torch.float32)).cpu().numpy()
 
+    def asarray(self) -> npt.NDArray[Any]:
+        """Return the values, of the shape `shape`; behind the ends of sequences are zeros."""
+        listed = self._listed()
+        if self._counts is None:
+            return listed.reshape(self.shape)
+        whole = np.zeros(self.shape, listed.dtype)
+        whole[np.arange(self.shape[1]) < self._counts[:, None]] = listed
+        return whole
+
     def as_sequences(self, variable: Any = None) -> list[npt.NDArray[Any]]:
-        """Return an array of shape (1, dim) for each sample."""
+        """Return an array of shape (steps, dim) for each sequence."""
         del variable
-        return list(self.asarray())
+        if self._counts is None:
+            return list(self.asarray())
+        return list(np.split(self._listed(), np.cumsum(self._counts)[:-1]))
 
     def __len__(self) -> int:
-        return self.num_samples
+        return self.num_sequences
 
     def __repr__(self) -> str:
         shape, device = " x ".join(map(str, self.shape)), self._tensor.device.type.upper()
@@ -271,7 +312,11 @@ class MinibatchSource:
         listed: Any = deserializers if isinstance(deserializers, list | tuple) else [deserializers]
         self._corpus = _corpus.together([source._corpus() for source in listed])
         self._chunks = self._corpus.chunks
-        self._samples = self._chunks[-1].stop
+        self._sequences = self._chunks[-1].stop
+        self._sizes = self._corpus.sizes
+        if self._sizes is not None and in_samples:
+            raise refuse("MinibatchSource with a window in samples over sequences")
+        self._samples = self._sequences if self._sizes is None else int(self._sizes.sum())
         self._limit = min(max_samples, max_sweeps * self._samples, _ENDLESS)
         self._seed = randomization_seed
         self._window = in_samples or in_chunks
@@ -335,6 +380,8 @@ class MinibatchSource:
         if not 0 <= part < parts:
             message = f"The data have {parts} partitions; there is no partition {part}."
             raise ValueError(message)
+        if self._sizes is not None and parts > 1:
+            raise refuse("next_minibatch with data partitions over sequences")
         chosen, end = self._chosen(self._position, minibatch_size_in_samples, parts, part)
         ended = end // self._samples > self._position // self._samples
         self._position = end
@@ -346,12 +393,38 @@ class MinibatchSource:
             following, _ = self._chosen(end, minibatch_size_in_samples, parts, part)
             if len(following):
                 self._corpus.prepare(following)
-        return {
-            key: MinibatchData(found[info.name], sweep_end=ended) for key, info in wanted.items()
-        }
+        return {key: _data(found[info.name], ended) for key, info in wanted.items()}
+
+    def _whole_sequences(
+        self, sizes: _order.Indices, begin: int, most: int
+    ) -> tuple[_order.Indices, int]:
+        """Return the next sequences that have no more samples than `most` together, one at least.
+
+        They may go on in the next sweep; one that begins before the limit is given out whole.
+        """
+        found = [np.empty(0, np.int64)]
+        position, room = begin, most
+        while position < self._limit:
+            sweep, at = divmod(position, self._samples)
+            order = self._order_of(sweep)
+            ends = np.cumsum(sizes[order])
+            begins = ends - sizes[order]
+            first = int(np.searchsorted(begins, at))
+            fitting = int(np.searchsorted(ends, at + room, side="right"))
+            within = int(np.searchsorted(sweep * self._samples + begins, self._limit))
+            stop = min(max(fitting, first if len(found) > 1 else first + 1), within)
+            found.append(order[first:stop])
+            taken = int(ends[stop - 1] - at) if stop > first else 0
+            position += taken
+            room -= taken
+            if stop < len(order):
+                break
+        return np.concatenate(found), position
 
     def _chosen(self, begin: int, size: int, parts: int, part: int) -> tuple[_order.Indices, int]:
         """Return the rows of the next minibatch, and the position behind it."""
+        if self._sizes is not None:
+            return self._whole_sequences(self._sizes, begin, size)
         if parts == 1:
             need = min(size, self._limit - begin)
         else:
@@ -406,7 +479,7 @@ class MinibatchSource:
                     self._chunks, self._seed + sweep, self._window, self._in_samples
                 )
             else:
-                order = np.arange(self._samples)
+                order = np.arange(self._sequences)
             self._sweep = (sweep, order)
         return self._sweep[1]
 
@@ -437,6 +510,12 @@ class MinibatchSource:
             message = f"A minibatch source's position is a count of samples, not {position!r}."
             raise ValueError(message)
         self._position = int(position)
+
+
+def _data(found: torch.Tensor | _corpus.Steps, ended: bool) -> MinibatchData:
+    if isinstance(found, _corpus.Steps):
+        return MinibatchData(found.values, sweep_end=ended, _counts=found.counts)
+    return MinibatchData(found, sweep_end=ended)
 
 
 def _exclusive(what: str, kind: str) -> RuntimeError:

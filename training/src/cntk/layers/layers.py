@@ -7,11 +7,15 @@ place, and the parameters' open dimensions follow from it. Two calls share the p
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from cntk import ops
 from cntk._absent import absent, refuse
 from cntk._graph import make_block
+from cntk.axis import Axis
 from cntk.default_options import default_override_or, get_default_override
 from cntk.initializer import glorot_uniform
+from cntk.ops import sequence
 from cntk.ops.functions import Function, as_variable
 from cntk.variables import Constant, InferredDimension, Kind, Parameter, Shape, Variable, _as_shape
 
@@ -20,7 +24,9 @@ _GLOROT: Final = glorot_uniform()
 
 
 def _layer(op: str, build: Callable[[Variable], Any], name: str) -> Function:
-    inner, outer = (Variable(None, kind=Kind.PLACEHOLDER, name=label) for label in ("", "x"))
+    inner, outer = (
+        Variable(None, kind=Kind.PLACEHOLDER, axes=None, name=label) for label in ("", "x")
+    )
     return Function._of(make_block(op, as_variable(build(inner)), [(inner, outer)], name))
 
 
@@ -72,6 +78,40 @@ def Dense(  # noqa: N802 (CNTK's name)
     return _layer("Dense", build, name)
 
 
+def Embedding(  # noqa: N802 (CNTK's name)
+    shape: int | Shape | None = None,
+    init: Any = default_override_or(_GLOROT),
+    weights: Any = None,
+    name: str = "",
+) -> Function:
+    """Return a layer that looks up vectors: x @ E, for one-hot x a row of E.
+
+    Args:
+        shape: Of a vector.
+        init: Of E, shape (words, vector...).
+        weights: A fixed E instead of a learned one.
+        name: Of the layer.
+
+    Raises:
+        ValueError: Neither `shape` nor `weights` is given, or both.
+    """
+    if weights is None:
+        if shape is None:
+            message = "Embedding: output shape must be specified"
+            raise ValueError(message)
+        table: Variable = Parameter(
+            (InferredDimension, *_as_shape(shape)),
+            get_default_override(Embedding, init=init),
+            name="E",
+        )
+    else:
+        if shape is not None:
+            message = "Embedding: output shape must not be specified when weights are given"
+            raise ValueError(message)
+        table = Constant(np.asarray(weights, np.float32), name="E")
+    return _layer("Embedding", lambda x: ops.times(x, table), name)
+
+
 def Convolution(  # noqa: N802 (CNTK's name)
     filter_shape: int | Shape,
     num_filters: int | Shape | None = None,
@@ -96,7 +136,7 @@ def Convolution(  # noqa: N802 (CNTK's name)
     Args:
         filter_shape: The kernel's spatial shape.
         num_filters: How many kernels.
-        sequential: Not provided.
+        sequential: Whether the kernel's first axis lies along the sequence.
         activation: A function, several in a row, or None.
         init: Of W, shape (filters, channels, kernel...).
         pad: Whether to pad, for all spatial axes or for each.
@@ -118,16 +158,9 @@ def Convolution(  # noqa: N802 (CNTK's name)
     bias = get_default_override(Convolution, bias=bias)
     init_bias = get_default_override(Convolution, init_bias=init_bias)
     kernel = _as_shape(filter_shape)
-    if (
-        sequential
-        or transpose_weight
-        or not sharing
-        or reduction_rank not in (0, 1)
-        or num_filters is None
-    ):
+    if transpose_weight or not sharing or reduction_rank not in (0, 1) or num_filters is None:
         raise refuse(
-            "Convolution with sequential, transpose_weight, no sharing, several channel axes or "
-            "no num_filters"
+            "Convolution with transpose_weight, no sharing, several channel axes or no num_filters"
         )
     (filters,) = _as_shape(num_filters)
     channels = InferredDimension if reduction_rank else 1
@@ -137,18 +170,42 @@ def Convolution(  # noqa: N802 (CNTK's name)
     def build(x: Any) -> Any:
         if reduction_rank == 0:
             x = ops.reshape(x, 1, 0, 0)
+        padding = _spread(pad, kernel)
+        if sequential:
+            if _spread(strides, kernel)[0] != 1:
+                raise refuse("Convolution(sequential=True) with a stride along the sequence")
+            x = _window(x, kernel)
         product = ops.convolution(
             weight,
             x,
             _spread(strides, kernel),
-            auto_padding=(False, *_spread(pad, kernel)),
+            auto_padding=(False, sequential is False and padding[0], *padding[1:]),
             dilation=_spread(dilation, kernel),
             groups=groups,
             max_temp_mem_size_in_samples=max_temp_mem_size_in_samples,
         )
-        return _activated(activation, product if offset is None else product + offset)
+        if sequential and not padding[0]:
+            # What the window adds at both ends is no result of a whole window.
+            before = (kernel[0] - 1) // 2
+            product = sequence.slice(product, before, before + 1 - kernel[0])
+        product = product if offset is None else product + offset
+        if sequential:
+            product = ops.reshape(product, (), -len(kernel), 1 - len(kernel) or None)
+        return _activated(activation, product)
 
     return _layer(op_name, build, name)
+
+
+def _window(x: Any, kernel: Shape) -> Any:
+    """Put the steps that a kernel sees beside each other, along a new axis before the spatial ones.
+
+    Of an even kernel the greater half lies ahead.
+    """
+    place = 1 - len(kernel)
+    steps = ops.reshape(x, (1,), place or Axis.new_leading_axis(), place or None)
+    before = (kernel[0] - 1) // 2
+    around = [sequence.delay(steps, time_step=before - t) for t in range(kernel[0])]
+    return ops.splice(*around, axis=-len(kernel))
 
 
 def _of_rank(rank: int, title: str) -> Callable[..., Function]:

@@ -14,6 +14,7 @@ import torch
 from cntk._dictionary import Dictionary, SizeT
 from cntk._random import SEEDS
 from cntk.learners._options import Options, Progress, add_noise
+from cntk.learners._rows import used_rows
 from cntk.learners._rules import Rule, Step, Tensors
 from cntk.learners._schedule import IGNORE, Schedule, schedule_from_file
 from cntk.variables import Parameter
@@ -159,8 +160,12 @@ class Learner:
             slots = [[slot[i] for i in chosen] for slot in slots]
         if tensors:
             gradients: Tensors = [t.grad for t in tensors if t.grad is not None]
-            gradients = self._options.prepared(gradients, tensors, samples)
-            self._rule.apply(tensors, gradients, slots, step)
+            if self._options.l1 or self._options.l2:
+                # Every row decays, used or not.
+                gradients = [g.to_dense() if g.is_sparse else g for g in gradients]
+            with used_rows(tensors, gradients, slots) as (parts, changes, kept):
+                changes = self._options.prepared(changes, parts, samples)
+                self._rule.apply(parts, changes, kept, step)
             self._add_noise(tensors)
             self._options.finish(tensors, step.rate, samples)
             for tensor in tensors:

@@ -109,7 +109,7 @@ class UserLearner:
         for parameter in self.__parameters:
             value = parameter._tensor
             found = torch.zeros_like(value) if value.grad is None else value.grad
-            gradients[parameter] = found.cpu().contiguous().numpy().view(Gradient)
+            gradients[parameter] = found.to_dense().cpu().contiguous().numpy().view(Gradient)
             value.grad = None
         return self.update(gradients, samples, sweep_end)
 
@@ -144,8 +144,9 @@ class _Assigning(UserLearner):
     @torch.no_grad()
     def _change(self, _samples: int, _sweep_end: bool) -> bool:
         for parameter, gradient in zip(self._learned, self._gradients, strict=True):
-            found = parameter._tensor.grad
-            gradient._tensor.copy_(torch.zeros_like(parameter._tensor) if found is None else found)
+            value = parameter._tensor
+            found = torch.zeros_like(value) if value.grad is None else value.grad.to_dense()
+            gradient._tensor.copy_(found)
             parameter._tensor.grad = None
         self._program.run({})
         return True

@@ -103,7 +103,11 @@ def _graph(outputs: Any, prefix: str, outside: dict[Variable, str]) -> Iterator[
         if node is None:
             return prefix + v.uid
         if node.block is not None:
-            return f"{prefix}{node.uid}/{_root_of(v).uid.rpartition('_Output_')[0]}"
+            root = _root_of(v)
+            if root._node is not None:
+                return f"{prefix}{node.uid}/{root.uid.rpartition('_Output_')[0]}"
+            inside = dict(node.block.arguments)
+            return name_of(inside[root]) if root in inside else f"{prefix}{node.uid}/{root.uid}"
         return prefix + node.uid
 
     for node in nodes(outputs):
@@ -117,14 +121,15 @@ def _graph(outputs: Any, prefix: str, outside: dict[Variable, str]) -> Iterator[
         else:
             inner = dict(zip(node.inputs, taken, strict=True))
             inner.update((inside, name_of(v)) for inside, v in node.block.arguments)
-            yield from _graph((_root_of(node.outputs[0]),), f"{prefix}{node.uid}/", inner)
+            yield from _graph(node.block.roots, f"{prefix}{node.uid}/", inner)
 
 
 def _root_of(output: Variable) -> Variable:
     """Return what a block's output is inside the block."""
-    assert output._node is not None
-    assert output._node.block is not None
-    return output._node.block.root
+    node = output._node
+    assert node is not None
+    assert node.block is not None
+    return node.block.roots[node.outputs.index(output)]
 
 
 def _node(name: str, operation: str, inputs: list[str], v: Variable) -> bytes:

@@ -57,7 +57,7 @@ def _parts(root: Any, depth: int) -> Iterator[Any]:
             waiting.extend((outer, level - 1) for _, outer in node.block.arguments)
             # What stands for the operands inside is not looked at: they were.
             seen.update(inner.uid for inner, _ in node.block.arguments)
-            waiting.append((node.block.root, level - 1))
+            waiting.extend((root, level - 1) for root in node.block.roots)
 
 
 def find_all_with_name(node: Any, node_name: str, depth: int = 0) -> list[Any]:

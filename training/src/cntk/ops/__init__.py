@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cntk._absent import absent, refuse
-from cntk.axis import Axis
+from cntk.axis import BATCH
+from cntk.axis import dynamic_axes as axes_given
 from cntk.initializer import Initializer
 from cntk.ops._arithmetic import (
     SentinelValueForAutoSelectRandomSeed,
@@ -49,6 +50,12 @@ from cntk.ops._arithmetic import (
     square,
     stop_gradient,
     tanh,
+)
+from cntk.ops._dynamic import (
+    one_hot,
+    reconcile_dynamic_axes,
+    to_sequence,
+    to_sequence_like,
 )
 from cntk.ops._images import (
     AVG_POOLING,
@@ -126,12 +133,14 @@ __all__ = [
     "minus",
     "negate",
     "not_equal",
+    "one_hot",
     "parameter",
     "placeholder",
     "plus",
     "pooling",
     "pow",
     "reciprocal",
+    "reconcile_dynamic_axes",
     "reduce_log_sum_exp",
     "reduce_max",
     "reduce_mean",
@@ -140,6 +149,7 @@ __all__ = [
     "reduce_sum",
     "relu",
     "reshape",
+    "sequence",
     "sigmoid",
     "sin",
     "slice",
@@ -154,6 +164,8 @@ __all__ = [
     "tanh",
     "times",
     "times_transpose",
+    "to_sequence",
+    "to_sequence_like",
     "transpose",
 ]
 
@@ -168,17 +180,27 @@ def input_variable(
 ) -> Variable:
     """Return an input: data of `shape` for each sample.
 
-    Raises:
-        NotImplementedError: For sparse input and sequences.
+    Args:
+        shape: Of one sample.
+        dtype: numpy's `float32` or `float64`.
+        needs_gradient: Whether `grad` may ask for it.
+        is_sparse: Whether its values are fed with their zeros left out; the last axis is the wide
+            one.
+        dynamic_axes: The batch axis by default; with a sequence axis each sample is a step of a
+            sequence.
+        name: A user's name for it.
     """
     dims = _as_shape(shape)
-    if is_sparse:
-        raise refuse("input_variable(is_sparse=True)")
     if any(dim < 0 for dim in dims):
         raise refuse("An input with a free dimension")
-    axes = [Axis.default_batch_axis()] if dynamic_axes is None else list(dynamic_axes)
     return Variable(
-        dims, dtype, kind=Kind.INPUT, name=name, batched=bool(axes), needs_gradient=needs_gradient
+        dims,
+        dtype,
+        kind=Kind.INPUT,
+        name=name,
+        axes=(BATCH,) if dynamic_axes is None else axes_given(dynamic_axes),
+        needs_gradient=needs_gradient,
+        is_sparse=is_sparse,
     )
 
 
@@ -189,8 +211,12 @@ def placeholder(
     shape: int | Iterable[int] | None = None, dynamic_axes: Any = None, name: str = ""
 ) -> Variable:
     """Return an open place that a function or a variable takes later."""
-    del dynamic_axes
-    return Variable(None if shape is None else _as_shape(shape), kind=Kind.PLACEHOLDER, name=name)
+    return Variable(
+        None if shape is None else _as_shape(shape),
+        kind=Kind.PLACEHOLDER,
+        name=name,
+        axes=None if dynamic_axes is None else axes_given(dynamic_axes),
+    )
 
 
 def parameter(
@@ -214,5 +240,7 @@ def constant(
     """Return a constant; see `cntk.Constant`."""
     return Constant(value, shape, dtype, device, name)
 
+
+from cntk.ops import sequence  # noqa: E402 (it is made of the operations above)
 
 __getattr__ = absent(__name__)

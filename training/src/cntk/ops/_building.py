@@ -1,7 +1,7 @@
 """How functions are made of operations: as one node, or as a block of several."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -10,11 +10,29 @@ from cntk._operations import BY_NAME
 from cntk.ops.functions import Function, as_variable
 from cntk.variables import Variable
 
+_ARITHMETIC: Final = ("Plus", "Minus", "ElementTimes", "LogPlus", "Pow")
+_COMPARISONS: Final = ("Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual")
+_OF_TWO: Final = frozenset((*_ARITHMETIC, *_COMPARISONS, "Times", "TransposeTimes", "CosDistance"))
+"""Operations whose operands may differ in having a sequence axis."""
+
 
 def _node(
     op: str, operands: Sequence[Any], attributes: dict[str, Any] | None = None, name: str = ""
 ) -> Function:
-    return Function._of(make(BY_NAME[op], _variables(operands), attributes, name))
+    variables = _variables(operands)
+    if op in _OF_TWO:
+        variables = _along_one_axis(*variables)
+    return Function._of(make(BY_NAME[op], variables, attributes, name))
+
+
+def _along_one_axis(left: Variable, right: Variable) -> list[Variable]:
+    """Repeat an operand without a sequence axis for each step of the other one, as CNTK does."""
+    for one, other in ((left, right), (right, left)):
+        known = one._axes and other._axes and not (one.is_placeholder or other.is_placeholder)
+        if known and one._sequence is not None and other._sequence is None:
+            (spread,) = make(BY_NAME["ReconcileDynamicAxis"], [other, one])
+            return [spread if v is other else v for v in (left, right)]
+    return [left, right]
 
 
 def _variables(operands: Sequence[Any]) -> list[Variable]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from cntk._absent import refuse
 from cntk._dictionary import FileAxis, NDShape, SizeT
-from cntk.axis import static, to_file
+from cntk.axis import Axis, static, to_file
 from cntk.ops._building import _compound, _documented, _node
 from cntk.ops.functions import Function, as_variable
 from cntk.variables import Variable, _as_shape
@@ -64,7 +64,7 @@ def _reduce(op: str, x: Any, axes: list[Any], name: str = "") -> Function:
     where: dict[str, Any] = {"axis": to_file(axes[0])}
     if len(axes) > 1:
         where = {"axisVec": [to_file(axis) for axis in axes]}
-    keep = axes != [None]
+    keep = axes not in ([None], [Axis.all_axes()])
     return _node(
         "ReduceElements",
         [x],
@@ -105,8 +105,8 @@ argmin = _reduction("Argmin", "Return the position of the minimum along an axis,
 def reshape(
     x: Any,
     shape: int | Iterable[int],
-    begin_axis: int | None = None,
-    end_axis: int | None = None,
+    begin_axis: int | Axis | None = None,
+    end_axis: int | Axis | None = None,
     name: str = "",
 ) -> Function:
     """Give the axes from `begin_axis` up to `end_axis` another shape; -1 follows from the rest."""
@@ -117,9 +117,14 @@ def reshape(
     return _node("Reshape", [x], {"newShape": new, "beginAxis": begin, "endAxis": end}, name)
 
 
-def _bound(axis: int | None, default: FileAxis) -> FileAxis:
+def _bound(axis: int | Axis | None, default: FileAxis) -> FileAxis:
     if axis is None:
         return default
+    if isinstance(axis, Axis):
+        # Python's shapes are reversed, so a new leading axis of CNTK's stands behind the last one.
+        axis = axis.static_axis_index()
+        if axis == Axis.new_leading_axis().static_axis_index():
+            return static(0)
     return static(-axis if axis < 0 else -axis - 1)
 
 

@@ -1,7 +1,7 @@
 """Functions: what users hold of a graph, call, evaluate, save and load."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, final
@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from cntk import _evaluate, _modelfile, _text
 from cntk._absent import absent
-from cntk._graph import Node, leaves, nodes, rebuild
+from cntk._graph import Node, leaves, nodes
+from cntk._substitution import rebuild, resolve, settle
 from cntk.tensor import TensorOpsMixin
 from cntk.variables import Constant, Kind, Parameter, Shape, Variable, _next_uid
 
@@ -43,7 +44,7 @@ class Function(TensorOpsMixin):
         built = f if isinstance(f, Function) else _trace(f)
         self._outputs: tuple[Variable, ...] = built._outputs
         self._order: tuple[Variable, ...] = built._order
-        self._name = name
+        self._name: str = name or built._name
         self._composite_uid = _next_uid("CompositeFunction")
         self._programs: dict[Any, Any] = {}
 
@@ -80,7 +81,7 @@ class Function(TensorOpsMixin):
     @property
     def op_name(self) -> str:
         """The layer's, compound operation's or primitive operation's name."""
-        if len(self._outputs) > 1:
+        if self._outputs != self._node.outputs:
             return "Combine"
         return self._node.op.name if self._node.block is None else self._node.block.name
 
@@ -105,7 +106,7 @@ class Function(TensorOpsMixin):
         if self._node.block is None:
             message = f"{self!r} is no block."
             raise ValueError(message)
-        return Function._of(self._node.block.root)
+        return Function._of(self._node.block.roots)
 
     @property
     def outputs(self) -> tuple[Variable, ...]:
@@ -123,6 +124,8 @@ class Function(TensorOpsMixin):
     @property
     def shape(self) -> Shape:
         """The output's shape."""
+        if self.output._shape is None:
+            settle(self._outputs)
         return self.output.shape
 
     @property
@@ -172,9 +175,11 @@ class Function(TensorOpsMixin):
         raise AttributeError(message)
 
     def __str__(self) -> str:
+        settle(self._outputs)
         return _text.call(self)
 
     def __repr__(self) -> str:
+        settle(self._outputs)
         return _text.signature(self)
 
     # Using it.
@@ -212,7 +217,8 @@ class Function(TensorOpsMixin):
             as_numpy: False: the arrays have a method `asarray` as well.
 
         Returns:
-            An array of shape (batch,) + shape, or a dictionary of them for several outputs.
+            An array of shape (batch,) + shape, for sequences a list with an array of shape
+            (steps,) + shape for each; or a dictionary of such for several outputs.
         """
         del device
         return _evaluate.single(
@@ -280,8 +286,8 @@ class Function(TensorOpsMixin):
             grad_root: Whose gradient, for a function with several outputs.
 
         Returns:
-            A dictionary of arrays, or one array for one variable; with `outputs` a pair of that and
-            the same of their values.
+            A dictionary of arrays, or one array for one variable, for sequences as `eval` gives
+            them; with `outputs` a pair of that and the same of their values.
         """
         del device
         return _evaluate.grad(self, at, wrt, outputs, grad_root, as_numpy=as_numpy)
@@ -379,9 +385,14 @@ class Function(TensorOpsMixin):
         return Function._of(tuple(rebuild(self._outputs, replaced)), name=self._name)
 
     def replace_placeholders(self, substitutions: Mapping[Any, Any]) -> "Function":
-        """Put variables in the place of placeholders, in this function itself, and return it."""
+        """Put variables in the place of placeholders, in the graph itself, and return the function.
+
+        All functions that share the graph see the change. What takes a placeholder's place may be
+        made from it: so a loop is closed.
+        """
         replaced = {as_variable(old): as_variable(new) for old, new in substitutions.items()}
-        self._outputs = tuple(rebuild(self._outputs, replaced))
+        resolve(self._outputs, replaced)
+        self._outputs = tuple(replaced.get(v, v) for v in self._outputs)
         self._order, self._programs = (), {}
         return self
 
@@ -433,7 +444,7 @@ class Function(TensorOpsMixin):
                 raise ValueError(message)
             model = Path(model).read_bytes()
         outputs, uid, name = _modelfile.from_bytes(model)
-        return Function._of(tuple(outputs), name=name if len(outputs) > 1 else "", uid=uid)
+        return Function._of(tuple(outputs), name=name, uid=uid)
 
     def restore(self, filename: str | Path) -> None:
         """Take the parameters' values from a file that was written from this function."""
@@ -463,11 +474,24 @@ def as_variable(value: Any, dtype: npt.DTypeLike = np.float32) -> Variable:
 
 
 def _trace(function: Callable[..., Any]) -> Function:
-    names = list(inspect.signature(function).parameters)
-    places = [Variable(None, kind=Kind.PLACEHOLDER, name=name) for name in names]
+    parameters = inspect.signature(function).parameters.values()
+    # An operation's further operands and its name are no arguments of the function.
+    asked = [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return trace(function, asked)
+
+
+def trace(function: Callable[..., Any], names: Sequence[str]) -> Function:
+    """Return what a Python function makes of placeholders with these names."""
+    places = [Variable(None, kind=Kind.PLACEHOLDER, axes=None, name=name) for name in names]
     result = function(*places)
     if isinstance(result, tuple):
         return Function._of(tuple(as_variable(part) for part in result), tuple(places))
+    if isinstance(result, Function):
+        return Function._of(result._outputs, tuple(places), result._name)
     return Function._of(as_variable(result), tuple(places))
 
 

@@ -19,7 +19,7 @@ from cntk import _modelfile
 from cntk._dictionary import Dictionary, FileAxis, SizeT, decode, encode
 from cntk._graph import Node
 from cntk._operations import COMBINE
-from cntk._program import _Places, _steps
+from cntk._steps import Places, Step, components
 from cntk.ops.functions import Function
 from cntk.variables import Constant, Parameter, Variable, _next_uid
 
@@ -245,10 +245,11 @@ def _learned(state: Dictionary, learners: Sequence[Any]) -> Iterator[Apply]:
         yield learner._from_file(entry)
 
 
-def _walk(outputs: Sequence[Variable]) -> list[Any]:
+def _walk(outputs: Sequence[Variable]) -> list[Step]:
     """Return the operations that compute `outputs`, blocks looked through, in a settled order."""
-    places = _Places()
-    return _steps([places.inside(v) for v in outputs], places)
+    places = Places()
+    parts = components([places.inside(v) for v in outputs], places)
+    return [step for part in parts for step in part]
 
 
 def _values(outputs: Outputs, stored: Sequence[Variable]) -> Apply:
@@ -265,7 +266,7 @@ def _values(outputs: Outputs, stored: Sequence[Variable]) -> Apply:
     for own, other in zip(here, there, strict=False):
         own_inputs, other_inputs = own.inputs, other.inputs
         same = same and own.node.op is other.node.op and len(own_inputs) == len(other_inputs)
-        pairs[own.output] = other.output
+        pairs.update(zip(own.outputs, other.outputs, strict=False))
         for v, w in zip(own_inputs, other_inputs, strict=False):
             alike = (v.kind, v.shape, v.dtype) == (w.kind, w.shape, w.dtype)
             same = same and alike and pairs.setdefault(v, w) is w

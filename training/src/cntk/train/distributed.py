@@ -142,7 +142,10 @@ class Communicator:
         for dtype in {t.dtype for t in tensors}:
             chosen = [t for t in tensors if t.dtype == dtype]
             flat = torch.cat(
-                [(torch.zeros_like(t) if t.grad is None else t.grad).reshape(-1) for t in chosen]
+                [
+                    (torch.zeros_like(t) if t.grad is None else t.grad.to_dense()).reshape(-1)
+                    for t in chosen
+                ]
             )
             self._sum(flat)
             for tensor, part in zip(

@@ -6,7 +6,8 @@ from typing import Any, final
 import torch
 
 from cntk._absent import absent
-from cntk._feed import feed, named, samples
+from cntk._feed import arrays, feed, named, samples
+from cntk._layout import Packed
 from cntk._program import Program
 from cntk.eval.evaluator import Evaluator
 from cntk.io import MinibatchData
@@ -146,7 +147,7 @@ class Trainer:
         Returns:
             Whether there was anything to learn: False for an empty minibatch and when every rate is
             0. With `outputs` also a dictionary of their values, of the state before the update, as
-            arrays of shape (batch,) + shape.
+            `eval` gives them.
         """
         del device
         wanted = list(outputs) if outputs is not None else []
@@ -156,14 +157,21 @@ class Trainer:
             values = named(self._arguments, arguments, "The criterion")
             count, sweep_end = samples(values), _ends_sweep(values, is_sweep_end)
         if count:
-            program = self._program([as_variable(v) for v in wanted]) if wanted else self._training
-            results = program.run(feed(values))
+            fed = feed(values)
+            if wanted:
+                given = self._program([as_variable(v) for v in wanted]).run_packed(fed)
+                results = [t.values if isinstance(t, Packed) else t for t in given]
+                rest = given[len(self._criteria) :]
+                made = {v: arrays(t) for v, t in zip(wanted, rest, strict=True)}
+            else:
+                results = self._training.run(fed)
+            if self._loss._batched:
+                # The loss says what a sample is: a step of a sequence, or a whole one.
+                count = len(results[0])
             loss = results[0].sum()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             criteria = [loss, *(t.sum() for t in results[1 : len(self._criteria)])]
             self._sums = [t.item() if t.device.type == "cpu" else t.detach() for t in criteria]
-            rest = results[len(self._criteria) :]
-            made = {v: t.detach().cpu().numpy() for v, t in zip(wanted, rest, strict=True)}
         else:
             self._sums = [0.0 for _ in self._criteria]
         self._count = count

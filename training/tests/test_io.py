@@ -339,3 +339,27 @@ def test_what_is_no_data_is_refused(
     """MinibatchSourceFromData refuses with CNTK's messages."""
     with pytest.raises(error, match=text):
         C.io.MinibatchSourceFromData(streams)
+
+
+@pytest.mark.parametrize(
+    ("streams", "text"),
+    [
+        (
+            {"A": np.array([[1.5, 2], [3, 4]], np.float32), "B": [{3: 1, 1: 2.5}]},
+            "7\t|A 1.5 2.0 |B 1:2.5 3:1\n7\t|A 3.0 4.0",
+        ),
+        ({"x": np.arange(12).reshape(2, 2, 3)}, "7\t|x 0 1 2 3 4 5\n7\t|x 6 7 8 9 10 11"),
+        ({"b": np.array([[1e-10, 0.1]]), "a": [1, 2]}, "7\t|a 1 |b 1e-10 0.1\n7\t|a 2"),
+        ({"A": np.zeros((0, 2))}, ""),
+    ],
+)
+def test_sequences_are_written_as_cntk_writes_them(streams: dict[str, object], text: str) -> None:
+    """Dense and sparse ones side by side, streams by name; the texts are real CNTK's."""
+    assert C.io.sequence_to_cntk_text_format(7, streams) == text
+
+
+@pytest.mark.parametrize("value", ["abc", ["a"]])
+def test_what_is_no_sequence_is_not_written(value: object) -> None:
+    """CNTK's words."""
+    with pytest.raises(ValueError, match=r"expected a tensor .dense. or list of dicts .sparse."):
+        C.io.sequence_to_cntk_text_format(7, {"A": value})

@@ -13,6 +13,7 @@ from cntk.io._source import (
     StreamDefs,
     StreamInformation,
 )
+from cntk.io._text import sequence_to_cntk_text_format
 
 __all__ = [
     "INFINITELY_REPEAT",
@@ -26,6 +27,7 @@ __all__ = [
     "StreamDefs",
     "StreamInformation",
     "UserMinibatchSource",
+    "sequence_to_cntk_text_format",
     "transforms",
 ]
 FULL_DATA_SWEEP = 2**64 - 2

@@ -1,8 +1,8 @@
 """The CNTK text format: lines of `|name value value ...`, read into one array for each stream.
 
-Most files hold the same streams with the same counts on each line, and whole numbers: such blocks
-of lines are read by arithmetic on their bytes, a hundred times faster than word by word. Everything
-else goes through the careful reader, which also knows sequences, sparse samples, comments, missing
+Most files hold the same streams with the same counts on each line: such blocks of lines are read
+by arithmetic on their bytes (`_blocks`), a hundred times faster than word by word. Everything else
+goes through the careful reader, which also knows sequences, sparse samples, comments, missing
 values and what is wrong with a line.
 """
 
@@ -15,10 +15,11 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 
+from cntk.io import _blocks
+
 Array = npt.NDArray[Any]
-_BLOCK: Final = 1 << 22
-_NEWLINE, _PIPE, _BLANK, _ZERO = (ord(c) for c in "\n| 0")
-_GREATEST_BYTE: Final = 255
+_BLOCK: Final = 1 << 18
+_NEWLINE: Final = ord("\n")
 
 
 @final
@@ -129,7 +130,7 @@ def read(path: Path, fields: Mapping[str, Field]) -> Table:
     plain = not any(f.is_sparse for f in listed)
     reading = _Reading(path, listed)
     parts: list[list[Any]] = [[] for _ in listed]
-    for block in _blocks(path):
+    for block in _pieces(path):
         data = np.frombuffer(block, np.uint8)
         columns = _by_arithmetic(data, listed) if plain and not reading.numbered else None
         if columns is None:
@@ -176,7 +177,7 @@ def _note_lines(reading: _Reading, lengths: Array) -> None:
     reading.sequences += len(lengths)
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def _pieces(path: Path) -> Iterator[bytes]:
     """Yield the file in pieces of whole lines; the last line gets an end if it has none."""
     try:
         file = path.open("rb")
@@ -209,77 +210,10 @@ def _joined(stream: Field, parts: list[Any]) -> Array | Sparse:
 
 
 def _by_arithmetic(data: npt.NDArray[np.uint8], fields: list[Field]) -> list[Array] | None:
-    """Return the columns if every line has these streams in one order, with numbers up to 255."""
-    layout = _layout(data, fields)
-    if layout is None:
-        return None
-    order, names = layout
-    line_count = int(np.count_nonzero(data == _NEWLINE))
-    digits = data - np.uint8(_ZERO)
-    is_digit = digits <= 9
-    is_bar = data == _PIPE
-    # What is neither digit, blank, bar nor line end must be the names behind the bars, and nothing
-    # else.
-    others = len(data) - int(np.count_nonzero(is_digit | is_bar | (data == _BLANK))) - line_count
-    bars = np.flatnonzero(is_bar)
-    if len(bars) != line_count * len(order) or others != line_count * sum(map(len, names)):
-        return None
-    for i, name in enumerate(names):
-        for k, letter in enumerate(name, 1):
-            if not (data[bars[i :: len(order)] + k] == letter).all():
-                return None
-        if not (data[bars[i :: len(order)] + len(name) + 1] == _BLANK).all():
-            return None
-    digits[~is_digit] = 0
-    values = digits.astype(np.uint16)
-    # A digit counts ten times for the one behind it and a hundred times for the next if all three
-    # are one number.
-    values[1:] += digits[:-1] * np.uint16(10)
-    linked = digits[:-2] * is_digit[1:-1]
-    values[2:] += linked * np.uint16(100)
-    long = is_digit[:-3] & is_digit[1:-2] & is_digit[2:-1] & is_digit[3:]
-    last = is_digit.copy()
-    last[:-1] &= ~is_digit[1:]
-    numbers = values[last]
-    if long.any() or (len(numbers) and numbers.max() > _GREATEST_BYTE):
-        return None
-    # Each stream of each line must have its count of numbers, so count between bars and line ends.
-    edges = np.sort(np.concatenate([bars, np.flatnonzero(data == _NEWLINE)]))
-    per_line = (
-        edges.reshape(line_count, -1) if len(edges) == line_count * (len(order) + 1) else None
-    )
-    if (
-        per_line is None
-        or (data[per_line[:, -1]] != _NEWLINE).any()
-        or (bars[0] != 0 and digits[: bars[0]].any())
-    ):
-        return None
-    counts = np.add.reduceat(last, edges, dtype=np.int32).reshape(line_count, -1)[:, :-1]
-    widths = [fields[i].dim for i in order]
-    if (counts != widths).any() or int(counts.sum()) != len(numbers):
-        return None
-    table = numbers.astype(np.uint8).reshape(line_count, sum(widths))
-    starts = np.cumsum([0, *widths])
-    columns: list[Array] = [np.empty(0)] * len(fields)
-    for position, i in enumerate(order):
-        columns[i] = np.ascontiguousarray(table[:, starts[position] : starts[position + 1]])
-    return columns
-
-
-def _layout(
-    data: npt.NDArray[np.uint8], fields: list[Field]
-) -> tuple[list[int], list[bytes]] | None:
-    """Return the streams' order in the first line and their names; None if it has others."""
+    """Return the columns if every line has these streams in one order, spelt plainly."""
     first = bytes(data[: int(np.argmax(data == _NEWLINE))])
-    if not first.startswith(b"|"):
-        return None
-    names = [part.split(None, 1)[0] if part.strip() else b"" for part in first[1:].split(b"|")]
-    known = [f.name.encode() for f in fields]
-    if sorted(names) != sorted(known) or any(
-        name.translate(None, b"0123456789") != name for name in names
-    ):
-        return None
-    return [known.index(name) for name in names], names
+    shape = _blocks.shape_of(first, [f.name for f in fields], [f.dim for f in fields])
+    return None if shape is None else _blocks.read(data, shape)
 
 
 def _carefully(block: bytes, reading: _Reading) -> list[Any]:

@@ -182,21 +182,24 @@ def test_types_must_agree() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: C.times(C.input_variable(3), C.parameter((4, 2))), "do not go together"),
-        (lambda: C.input_variable(3) + C.input_variable(4), "incompatible shapes"),
+        (
+            lambda: C.times(C.input_variable(3), C.parameter((4, 2))),
+            "The 1 leading dimensions",
+        ),
+        (lambda: C.input_variable(3) + C.input_variable(4), "Binary elementwise operation Plus"),
         (
             lambda: C.layers.Convolution2D((9, 9), 2)(C.input_variable((1, 5, 5))),
-            "does not fit into 5 cells",
+            "requires that kernel dim 9 <= input dim 5",
         ),
-        (lambda: C.reshape(C.input_variable(6), (4,)), "do not fill the shape"),
-        (lambda: C.input_variable((2, 3))[0, 5], "not within axis"),
+        (lambda: C.reshape(C.input_variable(6), (4,)), "Number of elements must be the same"),
+        (lambda: C.input_variable((2, 3))[0, 5], "Slice operation index range"),
         (lambda: C.dropout(C.input_variable(2), 1.0), "must be in the interval"),
         (lambda: C.layers.Dropout(), "exactly one of"),
     ],
 )
 def test_what_does_not_fit_is_refused(make: object, message: str) -> None:
-    """Wrong shapes and arguments raise ValueError when the graph is built, not when it runs."""
-    with pytest.raises(ValueError, match=message):
+    """Wrong shapes and arguments are named as in CNTK when the graph is built, before it runs."""
+    with pytest.raises((ValueError, RuntimeError), match=message):
         make()  # type: ignore[operator]
 
 
@@ -204,9 +207,8 @@ def test_what_does_not_fit_is_refused(make: object, message: str) -> None:
     "make",
     [
         lambda: C.input_variable(3, is_sparse=True),
-        lambda: C.Axis.default_dynamic_axis(),
         lambda: C.layers.Convolution2D((3, 3), 2, sharing=False),
-        lambda: C.classification_error(C.input_variable(3), C.input_variable(3), topN=2),
+        lambda: C.convolution(C.parameter((2, 1, 3)), C.input_variable((1, 5)), sequential=True),
     ],
 )
 def test_what_is_not_provided_says_so(make: object) -> None:

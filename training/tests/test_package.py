@@ -17,11 +17,11 @@ from conftest import TRAINING
         (C, "sequence"),
         (C, "rmsprop"),
         (C.layers, "Recurrence"),
-        (C.ops, "roipooling"),
+        (C.ops, "optimized_rnnstack"),
         (C.io, "ImageDeserializer"),
         (C.learners, "adadelta"),
         (C.train, "training_session"),
-        (C.initializer, "normal"),
+        (C.losses, "lattice_sequence_with_softmax"),
         (C.logging, "TensorBoardProgressWriter"),
     ],
 )
@@ -74,7 +74,14 @@ def test_the_device_can_be_chosen_until_it_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["convnet_mnist.py", "mnist/convert.py", "tests/reference_functions.py"]
+    "name",
+    [
+        "convnet_mnist.py",
+        "mnist/convert.py",
+        "tests/reference_functions.py",
+        "tests/reference_operations.py",
+        "tests/reference_random.py",
+    ],
 )
 def test_scripts_are_python_3_6(name: str) -> None:
     """What must run under the original runtime uses no newer syntax."""

@@ -1,22 +1,23 @@
 """Rows of the table that work element by element: arithmetic, comparisons, activations, dropout."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from cntk._absent import refuse
 from cntk._dictionary import Dictionary
 from cntk._graph import Bound, Node, Operation, infer_dimensions
 from cntk._random import MersenneTwister64
 from cntk.axis import to_python
-from cntk.variables import InferredDimension, Shape, Variable
+from cntk.variables import DTYPES, InferredDimension, Shape, Variable
 
 _Tensor = torch.Tensor
 
 
-def _common_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+def _common_shape(op: str, operands: Sequence[Variable]) -> Shape:
     """Return the shape that the operands broadcast to, their last axes aligned."""
     known = [v for v in operands if InferredDimension not in v.shape]
     for operand in operands:
@@ -25,12 +26,24 @@ def _common_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shap
             other = max((v.shape for v in known), key=len)[-rank:]
             pairs = zip(operand.shape[-len(other) :], other, strict=True)
             infer_dimensions(operand, tuple(b if a == InferredDimension else a for a, b in pairs))
-    try:
-        return tuple(np.broadcast_shapes(*(v.shape for v in operands)))
-    except ValueError:
-        texts = ", ".join(map(repr, operands))
-        message = f"Operands '{texts}' have incompatible shapes: no dimension but 1 may differ."
-        raise ValueError(message) from None
+    shape: list[int] = []
+    for at in range(-max(len(v.shape) for v in operands), 0):
+        dims = {v.shape[at] for v in operands if len(v.shape) >= -at} - {1}
+        if len(dims) > 1:
+            left = operands[0]
+            right = next(v for v in operands[1:] if not _go_together(left.shape, v.shape))
+            message = (
+                f"Binary elementwise operation {op}: Left operand '{left!r}' shape "
+                f"'{_text(left.shape)}' is not compatible with right operand '{right!r}' shape "
+                f"'{_text(right.shape)}'."
+            )
+            raise RuntimeError(message)
+        shape.append(dims.pop() if dims else 1)
+    return tuple(shape)
+
+
+def _go_together(left: Shape, right: Shape) -> bool:
+    return all(1 in (a, b) or a == b for a, b in zip(left[::-1], right[::-1], strict=False))
 
 
 def _aligned(node: Node, function: Callable[..., _Tensor]) -> Bound:
@@ -51,7 +64,16 @@ def _aligned(node: Node, function: Callable[..., _Tensor]) -> Bound:
 
 
 def _row(code: int, name: str, function: Callable[..., _Tensor]) -> Operation:
-    return Operation(code, name, _common_shape, lambda node, _training: _aligned(node, function))
+    return Operation(
+        code,
+        name,
+        lambda _attributes, operands: _common_shape(name, operands),
+        lambda node, _training: _aligned(node, function),
+    )
+
+
+def _text(shape: Shape) -> str:
+    return f"[{' x '.join(map(str, shape))}]"
 
 
 def _truth(compare: Callable[[_Tensor, _Tensor], _Tensor]) -> Callable[[_Tensor, _Tensor], _Tensor]:
@@ -59,7 +81,9 @@ def _truth(compare: Callable[[_Tensor, _Tensor], _Tensor]) -> Callable[[_Tensor,
 
 
 def _clip(x: _Tensor, low: _Tensor, high: _Tensor) -> _Tensor:
-    return torch.minimum(torch.maximum(x, low), high)
+    """Let the gradient pass where x is within its bounds, and none to the bounds."""
+    inside = torch.where(x > high, high.detach(), x)
+    return torch.where(x < low, low.detach(), inside)
 
 
 def _select(condition: _Tensor, yes: _Tensor, no: _Tensor) -> _Tensor:
@@ -124,6 +148,51 @@ def _same(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
     return operands[0].shape
 
 
+def _flat(function: Callable[[_Tensor], _Tensor]) -> Callable[[_Tensor], _Tensor]:
+    """Return the function without its gradient: a step has none, whatever torch says."""
+    return lambda x: function(x.detach())
+
+
+def _sign_with_gradient(x: _Tensor) -> _Tensor:
+    """Return 1 above 0 and -1 elsewhere; the gradient passes where x is within [-1, 1]."""
+    passed = x.clamp(-1, 1)
+    return torch.where(x > 0, 1.0, -1.0).to(x.dtype) + (passed - passed.detach())
+
+
+def _filled(node: Node, _training: bool) -> Bound:
+    value = float(node.attributes["fillValue"])
+    return lambda x: torch.full_like(x, value, requires_grad=False)
+
+
+def _cast_type(attributes: Dictionary, _operands: Sequence[Variable]) -> "np.dtype[Any]":
+    if attributes["newDataType"] not in DTYPES:
+        raise refuse(f"cast to CNTK's data type {attributes['newDataType']}")
+    return DTYPES[attributes["newDataType"]]
+
+
+def _cast(node: Node, _training: bool) -> Bound:
+    target = node.outputs[0]._torch_type
+    return lambda x: x.to(target)
+
+
+def _eye(_node: Node, _training: bool) -> Bound:
+    return lambda x: torch.eye(*x.shape, dtype=x.dtype, device=x.device)
+
+
+def _assigned_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    target, value = operands
+    if not (target.is_parameter or target.is_constant):
+        message = "Assign: only a Parameter or a Constant can be assigned to."
+        raise RuntimeError(message)
+    if InferredDimension in target.shape:
+        infer_dimensions(target, value.shape)
+    return _common_shape("Assign", operands)
+
+
+def _store(target: _Tensor, value: _Tensor) -> None:
+    target.data.copy_(value.detach())
+
+
 ROWS: Final[tuple[Operation, ...]] = (
     _row(0, "Negate", torch.neg),
     _row(1, "Sigmoid", torch.sigmoid),
@@ -132,7 +201,7 @@ ROWS: Final[tuple[Operation, ...]] = (
     _row(4, "Exp", torch.exp),
     _row(5, "Log", torch.log),
     _row(6, "Sqrt", torch.sqrt),
-    _row(7, "Floor", torch.floor),
+    _row(7, "Floor", _flat(torch.floor)),
     _row(8, "Abs", torch.abs),
     _row(9, "Reciprocal", torch.reciprocal),
     Operation(10, "Softmax", _same, _softmax),
@@ -156,5 +225,24 @@ ROWS: Final[tuple[Operation, ...]] = (
     _row(64, "StopGradient", torch.detach),
     _row(65, "ELU", functional.elu),
     _row(69, "Pow", torch.pow),
+    Operation(
+        73,
+        "Assign",
+        _assigned_shape,
+        lambda _node, _training: lambda _target, value: value,
+        after=_store,
+    ),
     _row(75, "StableSigmoid", torch.sigmoid),
+    _row(77, "Sinh", torch.sinh),
+    _row(78, "Cosh", torch.cosh),
+    _row(81, "Asin", torch.asin),
+    _row(82, "Acos", torch.acos),
+    _row(85, "Atanh", torch.atanh),
+    _row(86, "Asinh", torch.asinh),
+    Operation(89, "ConstantOp", _same, _filled, attributes=("fillValue",)),
+    Operation(91, "Cast", _same, _cast, attributes=("newDataType",), dtype=_cast_type),
+    Operation(92, "EyeLikeOp", _same, _eye),
+    _row(94, "StraightThrough", _sign_with_gradient),
+    _row(95, "Tan", torch.tan),
+    _row(96, "Atan", torch.atan),
 )

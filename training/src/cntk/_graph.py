@@ -6,17 +6,25 @@ graph: the part hangs from placeholders that stand for the block's inputs.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+import numpy as np
 import torch
 
 from cntk._dictionary import Dictionary
+from cntk.axis import BATCH, Axes
 from cntk.variables import InferredDimension, Kind, Shape, Variable, _next_uid, _type_name
 
 _TRAILING_DIGITS: Final = re.compile("[0-9]+$")
+_PRODUCTS: Final = ("Times", "TransposeTimes")
 Bound = Callable[..., torch.Tensor]
+
+
+def joint_axes(_name: str, _attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+    """Return the batch axis if any operand has it."""
+    return (BATCH,) if any(v._batched for v in operands) else ()
 
 
 @final
@@ -34,6 +42,11 @@ class Operation:
             for all samples.
         settle: Attributes and operands to attributes in the form that files have.
         attributes: The names that a file must have, beyond those it can do without.
+        axes: The name, attributes and operands to the dynamic axes of the result.
+        more: Attributes and operands to the shapes of further outputs; what `bind` returns gives a
+            tuple then.
+        dtype: The type of the result.
+        after: What happens to the operands when all else is computed.
     """
 
     code: int
@@ -44,6 +57,12 @@ class Operation:
         attributes
     )
     attributes: tuple[str, ...] = ()
+    axes: Callable[[str, Dictionary, Sequence[Variable]], Axes | None] = joint_axes
+    more: Callable[[Dictionary, Sequence[Variable]], tuple[Shape, ...]] | None = None
+    dtype: Callable[[Dictionary, Sequence[Variable]], "np.dtype[Any]"] = (
+        lambda _attributes, operands: operands[0].dtype
+    )
+    after: Callable[..., None] | None = None
 
 
 @final
@@ -105,8 +124,8 @@ def make(
     attributes: Dictionary | None = None,
     name: str = "",
     uid: str = "",
-) -> Variable:
-    """Build a node and return its output.
+) -> tuple[Variable, ...]:
+    """Build a node and return its outputs.
 
     Args:
         op: The row of the table.
@@ -132,7 +151,8 @@ def make(
         attributes = op.settle(attributes, inputs)
         shape = op.shape(attributes, inputs)
     node = Node(op, inputs, attributes, name, uid or _next_uid(op.name), None)
-    return _give_output(node, shape)
+    more = () if op.more is None else op.more(attributes, inputs)
+    return _give_outputs(node, [shape, *(None if shape is None else m for m in more)])
 
 
 def make_block(
@@ -143,8 +163,8 @@ def make_block(
     uid: str = "",
     composite_uid: str = "",
     attributes: Dictionary | None = None,
-) -> Variable:
-    """Name the part of a graph above `root` and return the block's output.
+) -> tuple[Variable, ...]:
+    """Name the part of a graph above `root` and return the block's outputs.
 
     Args:
         name: The layer's or compound operation's name.
@@ -160,9 +180,9 @@ def make_block(
     captured.sort(key=lambda v: _creation(v.uid))
     block = Block(name, root, tuple(arguments), composite_uid or _next_uid("CompositeFunction"))
     inputs = [*captured, *(outer for _, outer in arguments)]
-    return _give_output(
+    return _give_outputs(
         Node(BLOCK, inputs, dict(attributes or {}), user_name, uid or _next_uid("Block"), block),
-        root._shape,
+        [root._shape],
     )
 
 
@@ -172,19 +192,28 @@ def _creation(uid: str) -> int:
     return int(digits[0]) if digits else 0
 
 
-def _give_output(node: Node, shape: Shape | None) -> Variable:
-    output = Variable(
-        shape,
-        node.inputs[0].dtype,
-        kind=Kind.OUTPUT,
-        name=node.name,
-        batched=any(v._batched for v in node.inputs),
-        needs_gradient=any(v.needs_gradient for v in node.inputs),
-        uid=f"{node.uid}_Output_0",
-    )
-    output._node = node
-    node.outputs = (output,)
-    return output
+def _give_outputs(node: Node, shapes: Sequence[Shape | None]) -> tuple[Variable, ...]:
+    if node.block is None:
+        dtype = node.op.dtype(node.attributes, node.inputs)
+        batched = bool(node.op.axes(node.op.name, node.attributes, node.inputs))
+    else:
+        dtype, batched = node.block.root.dtype, node.block.root._batched
+    outputs = [
+        Variable(
+            shape,
+            dtype,
+            kind=Kind.OUTPUT,
+            name=node.name,
+            batched=batched,
+            needs_gradient=any(v.needs_gradient for v in node.inputs),
+            uid=f"{node.uid}_Output_{i}",
+        )
+        for i, shape in enumerate(shapes)
+    ]
+    for output in outputs:
+        output._node = node
+    node.outputs = tuple(outputs)
+    return node.outputs
 
 
 def placeholder_like(variable: Variable) -> Variable:
@@ -214,24 +243,25 @@ def nodes(outputs: Sequence[Variable]) -> list[Node]:
     return list(done.values())
 
 
+def python_inputs(node: Node) -> tuple[Variable, ...]:
+    """Return a node's inputs in Python's order; files have a product's the other way round."""
+    return node.inputs[::-1] if node.op.name in _PRODUCTS else node.inputs
+
+
 def leaves(outputs: Sequence[Variable]) -> list[Variable]:
-    """Return the leaves above `outputs`, the nearest ones first."""
-    found: dict[Variable, None] = {v: None for v in outputs if v._node is None}
-    for node in _from_outputs(outputs):
-        found.update((v, None) for v in node.inputs if v._node is None)
-    return list(found)
-
-
-def _from_outputs(outputs: Sequence[Variable]) -> Iterator[Node]:
+    """Return the leaves above `outputs` in the order of Python's operands, depth first."""
+    found: dict[Variable, None] = {}
     seen: set[str] = set()
-    stack = [v._node for v in reversed(outputs)]
+    stack = list(reversed(outputs))
     while stack:
-        node = stack.pop()
-        if node is None or node.uid in seen:
-            continue
-        seen.add(node.uid)
-        yield node
-        stack.extend(v._node for v in reversed(node.inputs))
+        variable = stack.pop()
+        node = variable._node
+        if node is None:
+            found[variable] = None
+        elif node.uid not in seen:
+            seen.add(node.uid)
+            stack.extend(reversed(python_inputs(node)))
+    return list(found)
 
 
 def rebuild(outputs: Sequence[Variable], replaced: Mapping[Variable, Variable]) -> list[Variable]:
@@ -263,7 +293,7 @@ def rebuild(outputs: Sequence[Variable], replaced: Mapping[Variable, Variable]) 
             inner.update((v, now[v]) for v in node.inputs if v in now)
             (root,) = rebuild([node.block.root], inner)
             made = make_block(node.block.name, root, pairs, node.name, attributes=node.attributes)
-        now[node.outputs[0]] = made
+        now.update(zip(node.outputs, made, strict=True))
     return [now.get(v, v) for v in outputs]
 
 

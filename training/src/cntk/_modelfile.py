@@ -17,13 +17,12 @@ from cntk._dictionary import Dictionary, NDShape, SizeT, decode, encode
 from cntk._graph import BLOCK, Node, _creation, make, make_block, nodes
 from cntk._operations import BY_CODE, COMBINE, name_of
 from cntk.axis import BATCH
-from cntk.variables import Constant, Kind, Parameter, Variable
+from cntk.variables import DTYPES, Constant, Kind, Parameter, Variable
 
 _COMPOSITE_VERSION: Final = SizeT(3)
 _VARIABLE_VERSION: Final = SizeT(1)
 _PRIMITIVE_VERSION: Final = SizeT(24)
-_TYPES: Final = {np.dtype(np.float32): SizeT(1), np.dtype(np.float64): SizeT(2)}
-_DTYPES: Final[dict[int, "np.dtype[Any]"]] = {1: np.dtype(np.float32), 2: np.dtype(np.float64)}
+_TYPES: Final = {dtype: SizeT(number) for number, dtype in DTYPES.items()}
 _T = TypeVar("_T")
 _OUTPUT: Final = re.compile(r"(.+)_Output_(\d+)")
 
@@ -36,7 +35,7 @@ def to_bytes(outputs: Sequence[Variable], uid: str, name: str = "") -> bytes:
         uid: Of the whole as a composite function.
         name: The combination's name; a single function's own name stands in its node.
     """
-    if len(outputs) == 1 and outputs[0]._node is not None:
+    if outputs[0]._node is not None and [*outputs] == _all_outputs(outputs[0]):
         root, extra = outputs[0]._node.uid, []
         name = name or outputs[0]._node.name
     else:
@@ -88,8 +87,12 @@ def from_bytes(data: bytes) -> tuple[list[Variable], str, str]:
     for entry in _sorted(entries, known):
         _read_function(entry, known, combined)
     root = _required(model, "root", str)
-    outputs = combined.get(root) or [_look_up(f"{root}_Output_0", known)]
+    outputs = combined.get(root) or _all_outputs(_look_up(f"{root}_Output_0", known))
     return outputs, _required(model, "uid", str), str(model.get("name", ""))
+
+
+def _all_outputs(first: Variable) -> list[Variable]:
+    return [first] if first._node is None else [*first._node.outputs]
 
 
 # Writing.
@@ -224,7 +227,7 @@ def _read_variable(entry: Dictionary, uid: str) -> Variable:
     for key in ("version", "type", "is_sparse", "needs_gradient"):
         _required(entry, key, object)
     number = _required(entry, "kind", int)
-    dtype = _DTYPES.get(_required(entry, "data_type", int))
+    dtype = DTYPES.get(_required(entry, "data_type", int))
     axes = _required(entry, "dynamic_axis", list)
     shape = _required(entry, "shape", NDShape).python
     name = str(entry.get("name", ""))
@@ -331,7 +334,7 @@ def _read_function(
     inputs = [_look_up(reference, known) for reference in _strings(entry, "inputs")]
     attributes = _required(entry, "attributes", dict)
     name = str(entry.get("name", ""))
-    if not inputs:
+    if not inputs and not ("newShape" in attributes and name_of(code) == "RandomDistribution"):
         message = f"The function '{uid}' has no inputs."
         raise ValueError(message)
     if code == COMBINE:
@@ -340,23 +343,23 @@ def _read_function(
     if code not in BY_CODE:
         raise refuse(f"The operation {name_of(code)} of the model")
     if code == BLOCK.code:
-        output = _read_block(entry, uid, name, attributes, known)
+        outputs = _read_block(entry, uid, name, attributes, known)
     else:
         for key in BY_CODE[code].attributes:
             _required(attributes, key, object)
         try:
-            output = make(BY_CODE[code], inputs, attributes, name, uid)
+            outputs = make(BY_CODE[code], inputs, attributes, name, uid)
         except (TypeError, AttributeError, LookupError, ArithmeticError) as error:
             message = (
                 f"The function '{uid}' has operands or attributes that {name_of(code)} cannot have."
             )
             raise ValueError(message) from error
-    known[f"{uid}_Output_0"] = output
+    known.update((f"{uid}_Output_{i}", v) for i, v in enumerate(outputs))
 
 
 def _read_block(
     entry: Dictionary, uid: str, name: str, attributes: Dictionary, known: dict[str, Variable]
-) -> Variable:
+) -> tuple[Variable, ...]:
     inner = _required(entry, "block_function_composite", dict)
     keys = _strings(entry, "block_function_composite_arguments_map_keys")
     values = _strings(entry, "block_function_composite_arguments_map_values")
@@ -367,12 +370,15 @@ def _read_block(
         (_look_up(key, known), _look_up(value, known))
         for key, value in zip(keys, values, strict=True)
     ]
+    root = f"{_required(inner, 'root', str)}_Output_0"
+    if root not in known and root.startswith("Combine"):
+        raise refuse(f"The block '{uid}' with several outputs")
     if any(not placeholder.is_placeholder for placeholder, _ in pairs):
         message = f"The block '{uid}' has an argument that is no placeholder."
         raise ValueError(message)
     return make_block(
         _required(entry, "block_function_op_name", str),
-        _look_up(f"{_required(inner, 'root', str)}_Output_0", known),
+        _look_up(root, known),
         pairs,
         name,
         uid,

@@ -2,25 +2,39 @@
 
 from typing import Final
 
-from cntk import _elementwise, _normalize, _rearrange, _spatial
+from cntk import (
+    _criteria,
+    _elementwise,
+    _normalize,
+    _rearrange,
+    _regions,
+    _sampling,
+    _select,
+    _spatial,
+)
 from cntk._graph import BLOCK, Operation
 
-_ROWS: Final = (*_elementwise.ROWS, *_rearrange.ROWS, *_spatial.ROWS, *_normalize.ROWS, BLOCK)
+_ROWS: Final = (
+    *_elementwise.ROWS,
+    *_rearrange.ROWS,
+    *_select.ROWS,
+    *_spatial.ROWS,
+    *_regions.ROWS,
+    *_normalize.ROWS,
+    *_sampling.ROWS,
+    *_criteria.ROWS,
+    BLOCK,
+)
 BY_NAME: Final[dict[str, Operation]] = {row.name: row for row in _ROWS}
 BY_CODE: Final[dict[int, Operation]] = {row.code: row for row in _ROWS}
 COMBINE: Final = 44
 """A file's code for several outputs together; in a graph they are no node of their own."""
 
 _OTHERS: Final = """
-13 Where, 18 SumAll, 28 PackedIndex, 29 GatherPacked, 30 ScatterPacked, 34 SquaredError,
-35 CrossEntropyWithSoftmax, 36 ClassificationError, 37 PastValue, 38 FutureValue, 45 RandomSample,
-46 RandomSampleInclusionFrequency, 47 ROIPooling, 48 Logistic, 49 OptimizedRNNStack, 50
-ReconcileDynamicAxis, 51 LogSoftmax, 53 CosDistance, 56 Pass, 58 Unpooling, 59 LambdaRank, 60 NDCG,
-61 EditDistanceError, 63 LabelsToGraph, 66 ForwardBackward, 67 CosDistanceWithNegativeSamples, 68
-OneHot, 70 ToSequence, 71 ToSequenceLike, 72 UnpackSequence, 73 Assign, 74 Gather, 76
-RandomDistribution, 77 Sinh, 78 Cosh, 79 UnpackBatch, 80 ToBatch, 81 Asin, 82 Acos, 83 Pad, 84 Crop,
-85 Atanh, 86 Asinh, 87 TopK, 89 ConstantOp, 90 LatticeSequenceWithSoftmax, 91 Cast, 92 EyeLikeOp, 93
-CustomProxyOp, 94 StraightThrough, 95 Tan, 96 Atan, 97 ConvolutionSequenceShape"""
+13 Where, 18 SumAll, 28 PackedIndex, 29 GatherPacked, 30 ScatterPacked, 37 PastValue, 38
+FutureValue, 49 OptimizedRNNStack, 50 ReconcileDynamicAxis, 56 Pass, 61 EditDistanceError, 63
+LabelsToGraph, 66 ForwardBackward, 70 ToSequence, 71 ToSequenceLike, 72 UnpackSequence, 90
+LatticeSequenceWithSoftmax, 93 CustomProxyOp, 97 ConvolutionSequenceShape"""
 
 
 def name_of(code: int) -> str:

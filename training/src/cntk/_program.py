@@ -1,12 +1,13 @@
 """A graph made ready to run: one list of torch calls, in order, for training or for evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, final
 
 import torch
 
-from cntk._graph import Bound, Node
+from cntk._graph import Node
 from cntk._spatial import MAX_POOLING
 from cntk.variables import Variable
 
@@ -35,21 +36,24 @@ class Program:
         wanted = [places.inside(v) for v in outputs]
         steps = _behind_pooling(_steps(wanted, places), wanted)
         slots: dict[Variable, int] = {}
-        calls: list[tuple[Bound, tuple[int, ...], int]] = []
+        calls: list[tuple[Callable[..., Any], tuple[int, ...], int]] = []
+        last: list[tuple[Callable[..., Any], tuple[int, ...]]] = []
         for step in steps:
             taken = tuple(slots.setdefault(v, len(slots)) for v in step.inputs)
-            calls.append(
-                (
-                    step.node.op.bind(step.node, training),
-                    taken,
-                    slots.setdefault(step.output, len(slots)),
-                )
-            )
+            run = step.node.op.bind(step.node, training)
+            made = slots.setdefault(step.output, len(slots))
+            calls.append((run, taken, made))
+            for i, other in enumerate(step.node.outputs[1:], 1):
+                calls.append((itemgetter(i), (made,), slots.setdefault(other, len(slots))))
+            if len(step.node.outputs) > 1:
+                calls.append((itemgetter(0), (made,), made))
+            if step.node.op.after is not None:
+                last.append((step.node.op.after, taken))
         self._outputs = [slots.setdefault(v, len(slots)) for v in wanted]
-        made = {step.output for step in steps}
-        self._leaves = [(v, slot) for v, slot in slots.items() if v not in made]
-        self._calls = calls
-        self._size = len(slots)
+        computed = {v for step in steps for v in (step.output, *step.node.outputs[1:])}
+        self._leaves = [(v, slot) for v, slot in slots.items() if v not in computed]
+        self._calls = [*calls, *((run, taken, len(slots)) for run, taken in last)]
+        self._size = len(slots) + bool(last)
         self.inputs = [v for v, _ in self._leaves if v.is_input or v.is_placeholder]
 
     def run(self, fed: Mapping[Variable, torch.Tensor]) -> list[torch.Tensor]:
@@ -112,6 +116,8 @@ def _steps(outputs: Sequence[Variable], places: _Places) -> list[_Step]:
     while stack:
         variable, expanded = stack.pop()
         node = variable._node
+        if node is not None:
+            variable = node.outputs[0]
         if node is None or variable in done:
             continue
         inputs = [places.inside(v) for v in node.inputs]
@@ -136,7 +142,7 @@ def _behind_pooling(steps: list[_Step], wanted: Sequence[Variable]) -> list[_Ste
     makers = {step.output: i for i, step in enumerate(steps)}
     for i, step in enumerate(steps):
         pooling, at = step, i
-        while (before := makers.get(pooling.inputs[0])) is not None:
+        while pooling.inputs and (before := makers.get(pooling.inputs[0])) is not None:
             maker = steps[before]
             place = _monotone_operand(maker.node, pooling.node)
             if place is None or uses[maker.output] != 1:

@@ -2,19 +2,24 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final, final
 
 import torch
 
 from cntk._absent import refuse
 from cntk._dictionary import Dictionary, FileAxis, NDShape
-from cntk._graph import Bound, Node, Operation, infer_dimensions
-from cntk.axis import ALL_STATIC, BATCH, from_end, static, to_python
+from cntk._graph import Bound, Node, Operation, infer_dimensions, joint_axes
+from cntk.axis import _NEW_LEADING, ALL, ALL_STATIC, BATCH, Axes, from_end, static, to_python
 from cntk.variables import InferredDimension, Shape, Variable
 
 _Tensor = torch.Tensor
 _OPEN: Final = InferredDimension % 2**64
 """A dimension of a reshape that follows from the others, as files write it."""
+
+
+def _text(shape: Shape) -> str:
+    return f"[{' x '.join('?' if dim in (_OPEN, -1) else str(dim) for dim in shape)}]"
+
 
 # Products. Files have the operands as column-major matrices: the right one of Python first.
 
@@ -38,9 +43,9 @@ def _product_dims(
     rest = left.shape[: len(left.shape) - len(inner)]
     if len(left.shape) < len(inner) or left.shape[len(rest) :] != inner:
         message = (
-            f"Times: the operands {left!r} and {right!r} do not go together: the last dimensions "
-            "of the first must be "
-            "the first of the second."
+            f"Times: The {len(inner)} leading dimensions of the right operand with shape "
+            f"'{_text(right.shape[::-1] if transpose else right.shape)}' do not match the left "
+            f"operand's trailing dimensions with shape '{_text(left.shape)}'"
         )
         raise ValueError(message)
     if transpose and not out:
@@ -90,9 +95,32 @@ def _log_sum(x: _Tensor, axes: tuple[int, ...], keep: bool) -> _Tensor:
     return torch.logsumexp(x, axes, keepdim=keep)
 
 
+@final
+class _Product(torch.autograd.Function):
+    """The product over axes; a factor of 0 gets no gradient, as in CNTK."""
+
+    @staticmethod
+    def forward(ctx: Any, x: _Tensor, axes: tuple[int, ...]) -> _Tensor:
+        result = x
+        for axis in axes:
+            result = torch.prod(result, axis, keepdim=True)
+        ctx.save_for_backward(x, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: _Tensor) -> tuple[_Tensor, None]:
+        x, result = ctx.saved_tensors
+        return torch.where(x == 0, 0, result * gradient / x), None
+
+
 def _product_over(x: _Tensor, axes: tuple[int, ...], keep: bool) -> _Tensor:
-    for axis in sorted(axes, reverse=True):
-        x = torch.prod(x, axis, keepdim=keep)
+    result: _Tensor = _Product.apply(x, axes)  # type: ignore[no-untyped-call]
+    return result if keep else _without(result, axes)
+
+
+def _without(x: _Tensor, axes: tuple[int, ...]) -> _Tensor:
+    for axis in sorted((axis % x.dim() for axis in axes), reverse=True):
+        x = x.squeeze(axis)
     return x
 
 
@@ -105,11 +133,37 @@ def _position(find: Callable[..., _Tensor]) -> Callable[[_Tensor, tuple[int, ...
     return run
 
 
+@final
+class _Extreme(torch.autograd.Function):
+    """The greatest or least value; each place that has it gets the whole gradient, as in CNTK."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: _Tensor, find: Callable[..., _Tensor], axes: tuple[int, ...]
+    ) -> _Tensor:
+        result = find(x, axes, keepdim=True)
+        ctx.save_for_backward(x, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: _Tensor) -> tuple[_Tensor, None, None]:
+        x, result = ctx.saved_tensors
+        return (x == result) * gradient, None, None
+
+
+def _extreme(find: Callable[..., _Tensor]) -> Callable[[_Tensor, tuple[int, ...], bool], _Tensor]:
+    def run(x: _Tensor, axes: tuple[int, ...], keep: bool) -> _Tensor:
+        result: _Tensor = _Extreme.apply(x, find, axes)  # type: ignore[no-untyped-call]
+        return result if keep else _without(result, axes)
+
+    return run
+
+
 _REDUCTIONS: Final[dict[str, Callable[[_Tensor, tuple[int, ...], bool], _Tensor]]] = {
     "Sum": lambda x, axes, keep: torch.sum(x, axes, keepdim=keep),
     "Mean": lambda x, axes, keep: torch.mean(x, axes, keepdim=keep),
-    "Max": lambda x, axes, keep: torch.amax(x, axes, keepdim=keep),
-    "Min": lambda x, axes, keep: torch.amin(x, axes, keepdim=keep),
+    "Max": _extreme(torch.amax),
+    "Min": _extreme(torch.amin),
     "LogSum": _log_sum,
     "Prod": _product_over,
     "Argmax": _position(torch.argmax),
@@ -137,10 +191,12 @@ def _reduced(attributes: Dictionary, operand: Variable) -> tuple[int, ...]:
     """Return the reduced axes in Python's order; all of them for an empty operand of rank 0."""
     rank = len(operand.shape)
     axes = _listed(attributes)
-    if axes == [ALL_STATIC]:
+    if axes in ([ALL_STATIC], [ALL]):
         return tuple(range(rank))
+    if axes == [BATCH]:
+        return ()
     if BATCH in axes:
-        raise refuse("A reduction over the batch axis")
+        raise refuse("A reduction over the batch axis and others at once")
     return tuple(to_python(axis, rank) for axis in axes)
 
 
@@ -148,7 +204,7 @@ def _reduce_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape
     axes = _reduced(attributes, operands[0])
     if attributes["reductionOpName"] not in _REDUCTIONS:
         raise refuse(f"ReduceElements with {attributes['reductionOpName']!r}")
-    if _listed(attributes) == [ALL_STATIC]:
+    if _listed(attributes) in ([ALL_STATIC], [ALL]):
         return ()
     keep = attributes["reductionKeepDimensions"]
     dims = enumerate(operands[0].shape)
@@ -159,7 +215,12 @@ def _reduce(node: Node, _training: bool) -> Bound:
     operand = node.inputs[0]
     reduce = _REDUCTIONS[node.attributes["reductionOpName"]]
     axes = tuple(axis - len(operand.shape) for axis in _reduced(node.attributes, operand))
-    result = node.outputs[0].shape
+    result = [-1 if dim < 0 else dim for dim in node.outputs[0].shape]
+    listed = _listed(node.attributes)
+    if operand._batched and listed == [BATCH]:
+        return lambda x: reduce(x, (0,), False)
+    if listed == [ALL]:
+        return lambda x: reduce(x.reshape(-1), (0,), False)
     if not axes:
         return lambda x: x
     if _listed(node.attributes) == [ALL_STATIC] and len(axes) > 1:
@@ -167,6 +228,11 @@ def _reduce(node: Node, _training: bool) -> Bound:
         lead = operand._batched
         return lambda x: reduce(x.reshape(*x.shape[: int(lead)], -1), (-1,), False)
     return lambda x: reduce(x, axes, True).reshape(*x.shape[: int(operand._batched)], *result)
+
+
+def _reduced_axes(name: str, attributes: Dictionary, operands: Sequence[Variable]) -> Axes | None:
+    listed = _listed(attributes)
+    return () if listed in ([ALL], [BATCH]) else joint_axes(name, attributes, operands)
 
 
 # Shapes.
@@ -188,69 +254,124 @@ def _reshape_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shap
     if not 0 <= start <= stop <= len(old):
         message = f"Reshape: the axes {start} to {stop} are not within {operands[0]!r}."
         raise ValueError(message)
-    part = list(NDShape(attributes["newShape"]).python)
+    wanted = NDShape(attributes["newShape"]).python
+    part = list(wanted)
     cells = math.prod(old[start:stop])
     if part.count(_OPEN) == 1:
         hole = part.index(_OPEN)
         known = math.prod(dim for i, dim in enumerate(part) if i != hole)
         part[hole] = cells // known if known else 0
     if math.prod(part) != cells:
+        rule = (
+            "is not an integer multiple of the non-inferred dimensions."
+            if _OPEN in wanted
+            else "must be the same."
+        )
         message = (
-            f"Reshape: the {cells} elements of {operands[0]!r} do not fill the shape {tuple(part)}."
+            f"Reshape: Operand (sub-)dimensions '{_text(old[start:stop])}' incompatible with "
+            f"desired replacement (sub-)dimensions '{_text(wanted)}'. Number of elements {rule}."
         )
         raise ValueError(message)
     return (*old[:start], *part, *old[stop:])
 
 
 def _reshape(node: Node, _training: bool) -> Bound:
-    shape, batched = node.outputs[0].shape, node.inputs[0]._batched
+    shape = tuple(-1 if dim < 0 else dim for dim in node.outputs[0].shape)
+    batched = node.inputs[0]._batched
+    if -1 in shape and batched:
+        return lambda x: x.reshape(len(x), *shape)
     return lambda x: x.reshape(-1, *shape) if batched else x.reshape(shape)
 
 
-def _slice_range(attributes: Dictionary, operand: Variable) -> tuple[int, range]:
-    axis = to_python(attributes["axis"], len(operand.shape))
-    size = operand.shape[axis]
-    begin, end = int(attributes["beginIndex"]), int(attributes["endIndex"])
-    begin = begin + size if begin < 0 else begin
-    end = end + size if end <= 0 else end
-    step = int(attributes.get("sliceStrides", 1))
-    if not 0 <= begin < end <= size or step < 1:
-        message = (
-            f"Slice: from {begin} to {end} by {step} is not within axis {axis} of {operand!r}."
-        )
-        raise ValueError(message)
-    return axis, range(begin, end, step)
+def _slices(attributes: Dictionary) -> list[tuple[FileAxis, int, int, int]]:
+    """Return axis, begin, end and step of each cut."""
+    keys = ("axis", "beginIndex", "endIndex", "sliceStrides")
+    if "axis" in attributes:
+        return [(*(attributes[key] for key in keys[:3]), attributes.get(keys[3], 1))]
+    columns = [attributes[f"{key}Vec"] for key in keys[:3]]
+    steps = attributes.get("sliceStridesVec", [1] * len(columns[0]))
+    return list(zip(*columns, steps, strict=True))
+
+
+def _slice_ranges(attributes: Dictionary, operand: Variable) -> dict[int, range]:
+    """Return what is kept of each axis that is cut, in Python's order."""
+    ranges: dict[int, range] = {}
+    for file_axis, first, last, step in _slices(attributes):
+        axis = to_python(file_axis, len(operand.shape))
+        size = operand.shape[axis]
+        begin = first + size if first < 0 else first
+        end = last + size if last <= 0 else last
+        if not 0 <= begin < end <= size or step == 0:
+            message = (
+                f"Function 'Slice: {operand!r} -> Unknown': Slice operation index range "
+                f"[{first},{last}), interpreted as [{begin},{end}), is invalid for input "
+                f"'{operand!r}' shape '{_text(operand.shape)}'."
+            )
+            raise RuntimeError(message)
+        whole = range(begin, end)
+        ranges[axis] = whole[::step]
+    return ranges
 
 
 def _slice_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
-    if "axis" not in attributes:
-        raise refuse("Slice along several axes at once")
-    axis, kept = _slice_range(attributes, operands[0])
-    shape = operands[0].shape
-    return (*shape[:axis], len(kept), *shape[axis + 1 :])
+    ranges = _slice_ranges(attributes, operands[0])
+    return tuple(len(ranges.get(i, range(dim))) for i, dim in enumerate(operands[0].shape))
 
 
 def _slice(node: Node, _training: bool) -> Bound:
-    axis, kept = _slice_range(node.attributes, node.inputs[0])
-    cut = (slice(None),) * (axis + node.inputs[0]._batched) + (
-        slice(kept.start, kept.stop, kept.step),
+    operand = node.inputs[0]
+    ranges = _slice_ranges(node.attributes, operand)
+    whole = (slice(None),) * operand._batched
+    if all(kept.step > 0 for kept in ranges.values()):
+        cut = whole + tuple(
+            slice(ranges[i].start, ranges[i].stop, ranges[i].step) if i in ranges else slice(None)
+            for i in range(max(ranges) + 1)
+        )
+        return lambda x: x[cut]
+
+    def backwards(x: _Tensor) -> _Tensor:
+        for axis, kept in ranges.items():
+            x = x.index_select(axis + operand._batched, torch.tensor(kept, device=x.device))
+        return x
+
+    return backwards
+
+
+def _settle_splice(attributes: Dictionary, operands: Sequence[Variable]) -> Dictionary:
+    rank = max(len(v.shape) for v in operands)
+    axis = attributes["axis"]
+    # One axis in front of all that there are is a new one.
+    settled = (
+        static(rank)
+        if axis.index in (rank, _NEW_LEADING, -_NEW_LEADING - 1)
+        else from_end(axis, rank)
     )
-    return lambda x: x[cut]
+    return {**attributes, "axis": settled}
 
 
 def _splice_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
-    shapes = [v.shape for v in operands]
-    axis = to_python(attributes["axis"], len(shapes[0]))
-    if any(s[:axis] + s[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for s in shapes):
-        message = f"Splice: the operands' shapes {shapes} differ in more than axis {axis}."
-        raise ValueError(message)
+    rank = max(max(len(v.shape) for v in operands), attributes["axis"].index + 1)
+    shapes = [(1,) * (rank - len(v.shape)) + v.shape for v in operands]
+    axis = rank - 1 - attributes["axis"].index
+    for at in range(rank):
+        for i, shape in enumerate(shapes[1:], 1):
+            if at != axis and shape[at] != shapes[0][at]:
+                message = (
+                    f"Splice: Conflicting dimensionality of axis {rank - 1 - at} between operand "
+                    f"#{i} ({shape[at]}) and other(s) ({shapes[0][at]})."
+                )
+                raise ValueError(message)
     return (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])
 
 
 def _splice(node: Node, _training: bool) -> Bound:
-    rank = len(node.inputs[0].shape)
-    axis = to_python(node.attributes["axis"], rank) - rank
+    axis = -1 - node.attributes["axis"].index
     batched = [v._batched for v in node.inputs]
+    rank = len(node.outputs[0].shape)
+    missing = [rank - len(v.shape) for v in node.inputs]
+
+    def lifted(x: _Tensor, has_batch: bool, axes: int) -> _Tensor:
+        return x.reshape(*x.shape[: int(has_batch)], *(1,) * axes, *x.shape[int(has_batch) :])
 
     def run(*tensors: _Tensor) -> _Tensor:
         count = max((len(t) for t, b in zip(tensors, batched, strict=True) if b), default=0)
@@ -258,6 +379,9 @@ def _splice(node: Node, _training: bool) -> Bound:
             t if b or not count else t.expand(count, *t.shape)
             for t, b in zip(tensors, batched, strict=True)
         ]
+        if any(missing):
+            parts = zip(whole, batched, missing, strict=True)
+            whole = [lifted(t, b or count > 0, axes) for t, b, axes in parts]
         return torch.cat(whole, axis)
 
     return run
@@ -284,8 +408,18 @@ def _transpose(node: Node, _training: bool) -> Bound:
     return lambda x: x.permute([0, *order] if batched else order)
 
 
-def _squeeze_shape(_attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
-    return tuple(dim for dim in operands[0].shape if dim != 1)
+def _squeeze_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
+    shape = operands[0].shape
+    if "axisVec" not in attributes:
+        return tuple(dim for dim in shape if dim != 1)
+    dropped = {to_python(axis, len(shape)) for axis in attributes["axisVec"]}
+    for axis in dropped:
+        if shape[axis] != 1:
+            message = (
+                f"Squeeze: cannot squeeze a static axis whose dimension (={shape[axis]}) is not 1."
+            )
+            raise RuntimeError(message)
+    return tuple(dim for i, dim in enumerate(shape) if i not in dropped)
 
 
 ROWS: Final[tuple[Operation, ...]] = (
@@ -310,7 +444,8 @@ ROWS: Final[tuple[Operation, ...]] = (
         _reduce,
         _settle_axes,
         ("reductionOpName", "reductionKeepDimensions"),
+        axes=_reduced_axes,
     ),
-    Operation(43, "Splice", _splice_shape, _splice, _settle_axes, ("axis",)),
+    Operation(43, "Splice", _splice_shape, _splice, _settle_splice, ("axis",)),
     Operation(88, "Squeeze", _squeeze_shape, _reshape),
 )

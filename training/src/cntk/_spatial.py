@@ -20,6 +20,11 @@ from cntk.variables import InferredDimension, Shape, Variable
 MAX_POOLING: Final = 0
 """A pooling's type in files; 1 is the average."""
 _CONVOLUTIONS: Final = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_TRANSPOSED: Final = {
+    1: functional.conv_transpose1d,
+    2: functional.conv_transpose2d,
+    3: functional.conv_transpose3d,
+}
 _MAXIMA: Final = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
 _AVERAGES: Final = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 _Window = list[tuple[int, int, int, int]]
@@ -36,9 +41,7 @@ def _extent(
         return count, low, max(0, (count - 1) * stride + kernel - size - low)
     room = size + low + high - kernel
     if room < 0:
-        message = (
-            f"A window of {kernel} does not fit into {size} cells with {low} + {high} of padding."
-        )
+        message = f"Convolution operation requires that kernel dim {kernel} <= input dim {size}."
         raise ValueError(message)
     count = (-(-room // stride) if ceil else room // stride) + 1
     return count, low, high + max(0, (count - 1) * stride - room)
@@ -56,9 +59,16 @@ def _fill(values: Sequence[int], rank: int, default: int) -> list[int]:
 def _settle_convolution(attributes: Dictionary, operands: Sequence[Variable]) -> Dictionary:
     kernel, operand = operands
     if InferredDimension in kernel.shape:
-        groups = int(attributes["groups"])
-        infer_dimensions(kernel, (kernel.shape[0], operand.shape[0] // groups, *kernel.shape[2:]))
-    channels = kernel.shape[1]
+        if attributes["transpose"]:
+            known = (operand.shape[0], *kernel.shape[1:])
+        else:
+            groups = int(attributes["groups"])
+            known = (kernel.shape[0], operand.shape[0] // groups, *kernel.shape[2:])
+        infer_dimensions(kernel, known)
+    if len(kernel.shape) == len(operand.shape):
+        # One filter alone: its axis is left out.
+        return {**attributes, "kernelShape": NDShape(reversed(kernel.shape))}
+    channels = kernel.shape[0 if attributes["transpose"] else 1]
     strides = NDShape(attributes["strides"])
     if len(strides) < len(operand.shape):
         strides = NDShape((*strides, channels))
@@ -70,12 +80,19 @@ def _convolution_window(
 ) -> tuple[Shape, _Window, list[int]]:
     kernel, operand = operands
     rank = len(operand.shape) - 1
-    if attributes["transpose"]:
-        raise refuse("Convolution with transpose=True")
-    if len(kernel.shape) != rank + 2 or not 1 <= rank <= 3:
+    shape = kernel.shape if len(kernel.shape) == rank + 2 else (1, *kernel.shape)
+    if len(shape) != rank + 2 or not 1 <= rank <= 3:
         message = f"Convolution: a kernel {kernel!r} does not go with an operand {operand!r}."
         raise ValueError(message)
-    if kernel.shape[1] * int(attributes.get("groups", 1)) != operand.shape[0]:
+    transposed = bool(attributes["transpose"])
+    taken = shape[0 if transposed else 1]
+    if not transposed and taken > operand.shape[0]:
+        message = (
+            f"Convolution operation requires that kernel dim {taken} <= input dim "
+            f"{operand.shape[0]}."
+        )
+        raise ValueError(message)
+    if taken * int(attributes.get("groups", 1)) != operand.shape[0]:
         message = (
             f"Convolution: the kernel {kernel!r} and the operand {operand!r} differ in channels."
         )
@@ -86,14 +103,22 @@ def _convolution_window(
     lows, highs = _fill(attributes["lowerPad"], rank, 0), _fill(attributes["upperPad"], rank, 0)
     dims: list[int] = []
     window: _Window = []
+    wanted = NDShape(attributes.get("outputShape", (0,))).python
     for i, size in enumerate(operand.shape[1:]):
-        width = (kernel.shape[2 + i] - 1) * dilation[i] + 1
+        width = (shape[2 + i] - 1) * dilation[i] + 1
+        if transposed:
+            full = (size - 1) * strides[i] + width
+            low, high = ((width - 1) // 2, width // 2) if auto[i] else (lows[i], highs[i])
+            count = wanted[1 + i] if len(wanted) == rank + 1 else full - low - high
+            dims.append(count)
+            window.append((shape[2 + i], strides[i], low, full - low - count))
+            continue
         count, low, high = _extent(
             size, width, strides[i], bool(auto[i]), lows[i], highs[i], ceil=False
         )
         dims.append(count)
-        window.append((kernel.shape[2 + i], strides[i], low, high))
-    return (kernel.shape[0], *dims), window, dilation
+        window.append((shape[2 + i], strides[i], low, high))
+    return (shape[1 if transposed else 0], *dims), window, dilation
 
 
 def _convolution_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
@@ -106,12 +131,31 @@ def _convolution(node: Node, _training: bool) -> Bound:
     strides = [stride for _, stride, _, _ in window]
     groups = int(node.attributes.get("groups", 1))
     batched = node.inputs[1]._batched
+    if len(node.inputs[0].shape) == len(node.inputs[1].shape):
+        plain = convolve
+        convolve = lambda x, kernel, *options: plain(x, kernel.unsqueeze(0), *options)  # noqa: E731
+    if node.attributes["transpose"]:
+        return _transposed(window, strides, dilation, batched)
     pad, symmetric = _padding(window)
 
     def run(kernel: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         x = x if batched else x.unsqueeze(0)
         x = functional.pad(x, pad) if pad else x
         result = convolve(x, kernel, None, strides, symmetric, dilation, groups)
+        return result if batched else result[0]
+
+    return run
+
+
+def _transposed(window: _Window, strides: list[int], dilation: list[int], batched: bool) -> Bound:
+    """Cut from the whole transposed convolution what the padding of the forward one hides."""
+    convolve = _TRANSPOSED[len(window)]
+    cells = [-cells for _, _, low, high in reversed(window) for cells in (low, high)]
+
+    def run(kernel: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        x = x if batched else x.unsqueeze(0)
+        whole = convolve(x, kernel, None, strides, 0, 0, 1, dilation)
+        result = functional.pad(whole, cells) if any(cells) else whole
         return result if batched else result[0]
 
     return run
@@ -135,7 +179,7 @@ def _settle_pooling(attributes: Dictionary, operands: Sequence[Variable]) -> Dic
     return {**attributes, "poolingWindowShape": NDShape(reversed(operands[0].shape[1:]))}
 
 
-def _pooling_window(attributes: Dictionary, operands: Sequence[Variable]) -> tuple[Shape, _Window]:
+def pooling_window(attributes: Dictionary, operands: Sequence[Variable]) -> tuple[Shape, _Window]:
     shape = operands[0].shape
     kernels = NDShape(attributes["poolingWindowShape"])
     rank = len(kernels)
@@ -156,12 +200,12 @@ def _pooling_window(attributes: Dictionary, operands: Sequence[Variable]) -> tup
 
 
 def _pooling_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
-    return _pooling_window(attributes, operands)[0]
+    return pooling_window(attributes, operands)[0]
 
 
 def _pooling(node: Node, _training: bool) -> Bound:
     attributes, operand = node.attributes, node.inputs[0]
-    shape, window = _pooling_window(attributes, node.inputs)
+    shape, window = pooling_window(attributes, node.inputs)
     while len(window) > 1 and len(window) >= len(operand.shape):
         # torch wants a channel axis in front of the window's axes; a window of one cell says the
         # same.

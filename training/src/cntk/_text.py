@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from cntk._graph import python_inputs
 from cntk.variables import Variable
 
 if TYPE_CHECKING:
@@ -28,13 +31,20 @@ def signature(function: "Function") -> str:
 
 
 def _is_one_operation(function: "Function") -> bool:
-    if len(function.outputs) > 1:
+    if not function._is_one_node:
         return False
-    fixed = {*function.parameters, *function.constants}
-    return {*function._node.inputs} - fixed == {*function.arguments}
+    node = function._node
+    # CNTK compares as many inputs of both as there are.
+    own = python_inputs(node)
+    return all(a is b for a, b in zip(function.inputs, own, strict=False))
 
 
 def _tensor(variable: Variable) -> str:
     if variable._shape is None:
         return "Sequence[tensor]"
-    return f"Tensor[{','.join(map(str, variable.shape))}]" if variable.shape else "np.float32"
+    double = variable.dtype == np.float64
+    if not variable.shape:
+        return "np.float64" if double else "np.float32"
+    dims = ",".join(map(str, variable.shape))
+    kind = "Tensor" if variable._batched else "ParameterTensor"
+    return f"{kind}[{'np.float64,' if double else ''}{dims}]"

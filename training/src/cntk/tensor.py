@@ -52,27 +52,44 @@ class TensorOpsMixin:
     def __abs__(self) -> "Function":
         return _made("abs", self)
 
-    def __getitem__(self, key: Any) -> "Function":
-        """Return a slice; an integer keeps its axis with length 1, as in CNTK."""
-        keys = key if isinstance(key, tuple) else (key,)
+    def __getitem__(self, key: Any) -> Any:
+        """Return a slice, or an output of several.
+
+        An integer keeps its axis with length 1, a list joins its elements; a step counts only in a
+        slice with a start or a stop. All as in CNTK.
+        """
+        if len(getattr(self, "outputs", ())) > 1:
+            outputs: Any = self.outputs  # type: ignore[attr-defined]
+            return outputs[key]
         result: Any = self
+        first = 0
+        keys = key if isinstance(key, tuple) else (key,)
         for axis, part in enumerate(keys):
+            if part is Ellipsis:
+                first = -len(keys)
+                continue
+            if isinstance(part, list):
+                cuts = [_made("slice", result, axis, i, i + 1) for i in part]
+                result = _made("splice", *cuts, axis=axis)
+                continue
             if isinstance(part, int):
-                result = _made("slice", result, axis, part, part + 1 or 0)
-            elif part != slice(None):
-                result = _made(
-                    "slice", result, axis, part.start or 0, part.stop or 0, part.step or 1
-                )
-        return _made("alias", self) if result is self else result
+                part = slice(part, part + 1)
+            if not isinstance(part, slice):
+                message = f'type "{type(part)}" is not supported as index'
+                raise IndexError(message)
+            begin, end = part.start or 0, part.stop or 0
+            if begin or end:
+                result = _made("slice", result, axis + first, begin, end, part.step)
+        return result
 
     def __iter__(self) -> Any:
         message = f"{type(self).__name__!r} object is not iterable"
         raise TypeError(message)
 
 
-def _made(name: str, *operands: Any) -> "Function":
+def _made(name: str, *operands: Any, **options: Any) -> "Function":
     # Operators build functions and functions have operators: one of the two must be looked up late.
     from cntk import ops
 
-    function: Function = getattr(ops, name)(*operands)
+    function: Function = getattr(ops, name)(*operands, **options)
     return function

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 InferredDimension: Final = -1
 """A dimension that the first use settles."""
+FreeDimension: Final = -3
+"""A dimension that each minibatch has its own of."""
 Shape = tuple[int, ...]
 _UIDS: Final = itertools.count()
 _TORCH_TYPES: Final = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
+DTYPES: Final[dict[int, "np.dtype[Any]"]] = {1: np.dtype(np.float32), 2: np.dtype(np.float64)}
+"""CNTK's numbers of the types, as files have them."""
 _NAMES: Final = {np.dtype(np.float32): "Float", np.dtype(np.float64): "Double"}
 
 
@@ -170,15 +174,16 @@ class Parameter(Variable):
     def __init__(
         self,
         shape: Shape | int | None = None,
-        init: Initializer | list[Any] = 0.0,
+        init: Initializer | list[Any] | None = None,
         dtype: npt.DTypeLike | None = None,
         device: Any = None,
         name: str = "",
         *,
         _uid: str = "",
-        _ranks: tuple[int, int] = (1, 0),
     ) -> None:
         del device
+        if init is None:
+            init = 0.0
         if isinstance(init, list):
             init = np.array(init, np.float32)
         if shape is None and not isinstance(init, np.ndarray | float | int | np.number):
@@ -195,7 +200,7 @@ class Parameter(Variable):
             uid=_uid,
         )
         use_default_device()
-        self._init = _settled(init, *_ranks)
+        self._init = _settled(init)
         self._infer(dims)
 
     @property
@@ -277,7 +282,7 @@ def _type_name(dtype: np.dtype[Any]) -> str:
 
 
 def _dimension(dim: int) -> str:
-    return "?" if dim < 0 else str(dim)
+    return {FreeDimension: "*", InferredDimension: "?"}.get(dim, str(dim))
 
 
 __getattr__ = absent(__name__)

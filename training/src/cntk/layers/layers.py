@@ -11,7 +11,7 @@ from cntk import ops
 from cntk._absent import absent, refuse
 from cntk._graph import make_block
 from cntk.default_options import default_override_or, get_default_override
-from cntk.initializer import glorot_uniform
+from cntk.initializer import glorot_uniform, initializer_with_rank
 from cntk.ops.functions import Function, as_variable
 from cntk.variables import Constant, InferredDimension, Kind, Parameter, Shape, Variable, _as_shape
 
@@ -22,6 +22,14 @@ _GLOROT: Final = glorot_uniform()
 def _layer(op: str, build: Callable[[Variable], Any], name: str) -> Function:
     inner, outer = (Variable(None, kind=Kind.PLACEHOLDER, name=label) for label in ("", "x"))
     return Function._of(make_block(op, as_variable(build(inner)), [(inner, outer)], name))
+
+
+def _ranked(init: Any, output_rank: int, filter_rank: int | None = None) -> Any:
+    """Return an initialiser that knows which axes of a weight are outputs and which a kernel's."""
+    if init is None:
+        message = "init parameter cannot be None"
+        raise ValueError(message)
+    return initializer_with_rank(init, output_rank, filter_rank)
 
 
 def _activated(activation: _Activation, x: Any) -> Any:
@@ -62,7 +70,7 @@ def Dense(  # noqa: N802 (CNTK's name)
     out = _as_shape(shape)
     open_axes = (InferredDimension,) * (1 if input_rank is None else input_rank)
     mapped = -1 if input_rank is not None else map_rank or 0
-    weight = Parameter(open_axes + out, init, name="W", _ranks=(len(out), 0))
+    weight = Parameter(open_axes + out, _ranked(init, len(out)), name="W")
     offset = Parameter(out, init_bias, name="b") if bias else None
 
     def build(x: Variable) -> Any:
@@ -131,7 +139,7 @@ def Convolution(  # noqa: N802 (CNTK's name)
         )
     (filters,) = _as_shape(num_filters)
     channels = InferredDimension if reduction_rank else 1
-    weight = Parameter((filters, channels, *kernel), init, name="W", _ranks=(1, len(kernel)))
+    weight = Parameter((filters, channels, *kernel), _ranked(init, -1, len(kernel)), name="W")
     offset = Parameter((filters, *(1 for _ in kernel)), init_bias, name="b") if bias else None
 
     def build(x: Any) -> Any:

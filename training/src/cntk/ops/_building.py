@@ -1,6 +1,7 @@
 """How functions are made of operations: as one node, or as a block of several."""
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -45,11 +46,55 @@ def _unary(op: str, text: str) -> Callable[..., Function]:
     return _documented(function, text)
 
 
+def _rounding(op: str, text: str) -> Callable[..., Function]:
+    def function(arg: Any, name: str = "") -> Function:
+        return _node(op, [arg], None, name)
+
+    return _documented(function, text)
+
+
 def _binary(op: str, text: str) -> Callable[..., Function]:
     def function(left: Any, right: Any, name: str = "") -> Function:
         return _node(op, [left, right], None, name)
 
     return _documented(function, text)
+
+
+def _logical(op: str, build: Callable[[Any, Any], Any], text: str) -> Callable[..., Function]:
+    def function(x: Any, y: Any, name: str = "") -> Function:
+        return _compound(op, build, [x, y], name)
+
+    return _documented(function, text)
+
+
+def associative_multi_arg(f: Callable[..., Function]) -> Callable[..., Function]:
+    """Let a function of two operands take more: halves are joined, as in a tree.
+
+    Args:
+        f: Takes two operands and a name.
+
+    Returns:
+        A function of two or more operands; a last operand that is a string is the name.
+    """
+
+    @wraps(f)
+    def function(left: Any, right: Any, *more: Any, name: str = "") -> Function:
+        operands = [left, right, *more]
+        if not name and len(operands) > 2 and isinstance(operands[-1], str):
+            name = operands.pop()
+
+        def joined(part: list[Any], title: str) -> Any:
+            if len(part) == 1:
+                return part[0]
+            middle = len(part) // 2
+            if middle == 1 and len(part) == 2:
+                return f(*part, name=title)
+            return f(joined(part[:middle], ""), joined(part[middle:], ""), name=title)
+
+        result: Function = joined(operands, name)
+        return result
+
+    return function
 
 
 def _documented(function: Callable[..., Function], text: str) -> Callable[..., Function]:

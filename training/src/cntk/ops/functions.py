@@ -76,14 +76,19 @@ class Function(TensorOpsMixin):
         return node
 
     @property
+    def _is_one_node(self) -> bool:
+        node = self._outputs[0]._node
+        return node is not None and self._outputs == node.outputs
+
+    @property
     def name(self) -> str:
         """The user's name for it, empty if there is none."""
-        return self._name or (self._node.name if len(self._outputs) == 1 else "")
+        return self._name or (self._node.name if self._is_one_node else "")
 
     @property
     def op_name(self) -> str:
         """The layer's, compound operation's or primitive operation's name."""
-        if len(self._outputs) > 1:
+        if not self._is_one_node:
             return "Combine"
         return self._node.op.name if self._node.block is None else self._node.block.name
 
@@ -135,7 +140,7 @@ class Function(TensorOpsMixin):
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
-        """All leaves: parameters, constants and arguments, the last layer's first."""
+        """All leaves in the order of the operands: parameters, constants and arguments."""
         return tuple(leaves(self._outputs))
 
     @property
@@ -158,9 +163,7 @@ class Function(TensorOpsMixin):
         """What it must be given, in the order in which a call takes it."""
         if self._order:
             return self._order
-        open_places = [v for v in self.inputs if v.is_input or v.is_placeholder]
-        position = {uid: i for i, uid in enumerate(_first_uses(self._outputs))}
-        return tuple(sorted(open_places, key=lambda v: position.get(v.uid, -1)))
+        return tuple(v for v in self.inputs if v.is_input or v.is_placeholder)
 
     def __getattr__(self, name: str) -> Any:
         """Return the parameter, constant or named function of that name within the last layer."""
@@ -395,10 +398,6 @@ def _trace(function: Callable[..., Any]) -> Function:
     if isinstance(result, tuple):
         return Function._of(tuple(as_variable(part) for part in result), tuple(places))
     return Function._of(as_variable(result), tuple(places))
-
-
-def _first_uses(outputs: tuple[Variable, ...]) -> list[str]:
-    return list(dict.fromkeys(v.uid for node in nodes(outputs) for v in node.inputs))
 
 
 __getattr__ = absent(__name__)

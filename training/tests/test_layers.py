@@ -194,7 +194,7 @@ def test_types_must_agree() -> None:
         (lambda: C.reshape(C.input_variable(6), (4,)), "Number of elements must be the same"),
         (lambda: C.input_variable((2, 3))[0, 5], "Slice operation index range"),
         (lambda: C.dropout(C.input_variable(2), 1.0), "must be in the interval"),
-        (lambda: C.layers.Dropout(), "exactly one of"),
+        (lambda: C.layers.Dropout(), "either dropout_rate or keep_prob"),
     ],
 )
 def test_what_does_not_fit_is_refused(make: object, message: str) -> None:
@@ -207,7 +207,7 @@ def test_what_does_not_fit_is_refused(make: object, message: str) -> None:
     "make",
     [
         lambda: C.input_variable(3, is_sparse=True),
-        lambda: C.layers.Convolution2D((3, 3), 2, sharing=False),
+        lambda: C.layers.Convolution((3, 3), 2, sharing=False),
         lambda: C.convolution(C.parameter((2, 1, 3)), C.input_variable((1, 5)), sequential=True),
     ],
 )

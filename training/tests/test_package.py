@@ -80,7 +80,10 @@ def test_the_device_can_be_chosen_until_it_is_used() -> None:
         "mnist/convert.py",
         "tests/reference_functions.py",
         "tests/reference_operations.py",
+        "tests/reference_layers.py",
+        "tests/reference_names.py",
         "tests/reference_random.py",
+        "tests/reference_transfer.py",
     ],
 )
 def test_scripts_are_python_3_6(name: str) -> None:

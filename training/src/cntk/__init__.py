@@ -20,7 +20,15 @@ from cntk import (
 )
 from cntk._absent import absent
 from cntk.axis import Axis
-from cntk.default_options import default_options, default_options_for, default_override_or
+from cntk.default_options import (
+    default_options,
+    default_options_for,
+    default_override_or,
+    get_default_override,
+    get_global_option,
+    is_default_override,
+    set_global_option,
+)
 from cntk.initializer import (
     bilinear,
     glorot_normal,
@@ -188,7 +196,14 @@ from cntk.ops import (
     unpooling,
     zeros_like,
 )
-from cntk.ops.functions import CloneMethod, Function, load_model
+from cntk.ops._user import output_variable, user_function
+from cntk.ops.functions import (
+    BlockFunction,
+    CloneMethod,
+    Function,
+    ModelFormat,
+    load_model,
+)
 from cntk.train import Trainer
 from cntk.variables import Constant, FreeDimension, InferredDimension, Parameter, Variable
 
@@ -201,11 +216,13 @@ __all__ = [
     "SYMMETRIC_PAD",
     "TIMES_NO_INFERRED_INPUT_RANK",
     "Axis",
+    "BlockFunction",
     "CloneMethod",
     "Constant",
     "FreeDimension",
     "Function",
     "InferredDimension",
+    "ModelFormat",
     "Parameter",
     "Trainer",
     "UnitType",
@@ -268,6 +285,8 @@ __all__ = [
     "floor",
     "fmeasure",
     "gather",
+    "get_default_override",
+    "get_global_option",
     "glorot_normal",
     "glorot_uniform",
     "greater",
@@ -283,6 +302,7 @@ __all__ = [
     "input",
     "input_variable",
     "io",
+    "is_default_override",
     "lambda_rank",
     "layers",
     "leaky_relu",
@@ -316,6 +336,7 @@ __all__ = [
     "one_hot",
     "ones_like",
     "ops",
+    "output_variable",
     "pad",
     "param_relu",
     "parameter",
@@ -342,6 +363,7 @@ __all__ = [
     "roipooling",
     "round",
     "selu",
+    "set_global_option",
     "sgd",
     "sigmoid",
     "sin",
@@ -372,6 +394,7 @@ __all__ = [
     "uniform",
     "unpack_batch",
     "unpooling",
+    "user_function",
     "weighted_binary_cross_entropy",
     "xavier",
     "zeros_like",

@@ -122,20 +122,22 @@ def _over_sample(operand: Variable, function: Callable[[_Tensor], _Tensor]) -> B
 
 def _dropout(node: Node, training: bool) -> Bound:
     """Drop in training only, with one generator for each node as long as it lives."""
-    rate = float(node.attributes["dropoutRate"])
-    if not training or rate == 0:
+    if not training:
         return lambda x: x
-    seed = int(node.attributes["rngSeed"])
 
-    def on_cpu(x: _Tensor) -> _Tensor:
+    def on_cpu(x: _Tensor, rate: float, seed: int) -> _Tensor:
         source = node.state.setdefault("cpu", MersenneTwister64(seed))
         keep = (source.uniform(x.numel()) > rate).astype(np.float32)
         keep *= np.float32(1 / (1 - rate))
         return x * torch.from_numpy(keep).view(x.shape).to(x.dtype)
 
     def run(x: _Tensor) -> _Tensor:
+        # Both may be changed between minibatches.
+        rate, seed = float(node.attributes["dropoutRate"]), int(node.attributes["rngSeed"])
+        if rate == 0:
+            return x
         if x.device.type == "cpu":
-            return on_cpu(x)
+            return on_cpu(x, rate, seed)
         if "gpu" not in node.state:
             node.state["gpu"] = torch.Generator(x.device).manual_seed(seed)
         uniform = torch.rand(x.shape, generator=node.state["gpu"], device=x.device)

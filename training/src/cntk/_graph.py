@@ -47,6 +47,8 @@ class Operation:
             tuple then.
         dtype: The type of the result.
         after: What happens to the operands when all else is computed.
+        remake: Other operands to the outputs of a new node, for what cannot be made of attributes.
+        entry: A node to its entry in a file, for what is no primitive there.
     """
 
     code: int
@@ -63,6 +65,8 @@ class Operation:
         lambda _attributes, operands: operands[0].dtype
     )
     after: Callable[..., None] | None = None
+    remake: Callable[[Sequence[Variable]], tuple[Variable, ...]] | None = None
+    entry: Callable[["Node"], Dictionary] | None = None
 
 
 @final
@@ -280,7 +284,9 @@ def rebuild(outputs: Sequence[Variable], replaced: Mapping[Variable, Variable]) 
         if node.outputs[0] in now:
             continue
         inputs = [now.get(v, v) for v in node.inputs]
-        if node.block is None:
+        if node.op.remake is not None:
+            made = node.op.remake(inputs)
+        elif node.block is None:
             made = make(node.op, inputs, node.attributes, node.name)
         else:
             pairs = [

@@ -6,7 +6,7 @@ reads as well.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -55,11 +55,14 @@ def to_bytes(outputs: Sequence[Variable], uid: str, name: str = "") -> bytes:
     )
 
 
-def from_bytes(data: bytes) -> tuple[list[Variable], str, str]:
+def from_bytes(
+    data: bytes, user: Callable[[Dictionary, list[Variable]], tuple[Variable, ...]]
+) -> tuple[list[Variable], str, str]:
     """Build the model that a file describes.
 
     Args:
         data: The whole file.
+        user: Makes the outputs of a user's function of its entry and inputs.
 
     Returns:
         Its outputs, and the uid and name of the composite function.
@@ -85,7 +88,7 @@ def from_bytes(data: bytes) -> tuple[list[Variable], str, str]:
             known[uid] = _read_variable(entry, uid)
     combined: dict[str, list[Variable]] = {}
     for entry in _sorted(entries, known):
-        _read_function(entry, known, combined)
+        _read_function(entry, known, combined, user)
     root = _required(model, "root", str)
     outputs = combined.get(root) or _all_outputs(_look_up(f"{root}_Output_0", known))
     return outputs, _required(model, "uid", str), str(model.get("name", ""))
@@ -157,6 +160,8 @@ def _variable(variable: Variable) -> Dictionary:
 
 def _function(node: Node) -> Dictionary:
     inputs = [v.uid for v in node.inputs]
+    if node.op.entry is not None:
+        return node.op.entry(node)
     if node.block is None:
         return _primitive(node.uid, node.op.code, node.name, inputs, node.attributes)
     block = node.block
@@ -325,13 +330,21 @@ def _look_up(uid: str, known: dict[str, Variable]) -> Variable:
 
 
 def _read_function(
-    entry: Dictionary, known: dict[str, Variable], combined: dict[str, list[Variable]]
+    entry: Dictionary,
+    known: dict[str, Variable],
+    combined: dict[str, list[Variable]],
+    user: Callable[[Dictionary, list[Variable]], tuple[Variable, ...]],
 ) -> None:
     """Build one function and add its output to `known`."""
     for key in ("version", "type"):
         _required(entry, key, object)
-    uid, code = _required(entry, "uid", str), _required(entry, "op", int)
+    uid = _required(entry, "uid", str)
     inputs = [_look_up(reference, known) for reference in _strings(entry, "inputs")]
+    if entry["type"] == "UserDefinedFunction":
+        outputs = user(entry, inputs)
+        known.update((f"{uid}_Output_{i}", v) for i, v in enumerate(outputs))
+        return
+    code = _required(entry, "op", int)
     attributes = _required(entry, "attributes", dict)
     name = str(entry.get("name", ""))
     if not inputs and not ("newShape" in attributes and name_of(code) == "RandomDistribution"):

@@ -1,10 +1,13 @@
 """How functions print, in CNTK's form."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cntk._dictionary import FileAxis, NDShape, SizeT
 from cntk._graph import python_inputs
+from cntk.axis import Axis
 from cntk.variables import Variable
 
 if TYPE_CHECKING:
@@ -13,10 +16,11 @@ if TYPE_CHECKING:
 
 def call(function: "Function") -> str:
     """Return `Dense(x: Tensor[4]) -> Tensor[3]`: what it takes and what it makes."""
-    given = ", ".join(
-        f"{v.name}: {_tensor(v)}" if v.name else _tensor(v) for v in function.arguments
-    )
-    made = [_tensor(v) for v in function.outputs]
+    takes: Sequence[Variable] = function.arguments
+    if function.is_primitive and function._is_one_node:
+        takes = [v for v in python_inputs(function._node) if not (v.is_parameter or v.is_constant)]
+    given = ", ".join(f"{v.name}: {type_of(v)}" if v.name else type_of(v) for v in takes)
+    made = [type_of(v) for v in function.outputs]
     result = f"Tuple[{', '.join(made)}]" if len(made) > 1 else made[0]
     title = f"{function.name}: " if function.name else ""
     # The last operation is named when it is all there is between the arguments and the result.
@@ -26,20 +30,27 @@ def call(function: "Function") -> str:
 
 def signature(function: "Function") -> str:
     """Return `Composite(Dense): Input(...) -> Output(...)`: its variables in full."""
-    arguments = ", ".join(map(repr, function.arguments))
-    return f"Composite({function.op_name}): {arguments} -> {', '.join(map(repr, function.outputs))}"
+    takes: Sequence[Variable] = function.arguments
+    title = f"Composite({function.op_name})"
+    if function.is_primitive and function._is_one_node:
+        title, takes = function.op_name, python_inputs(function._node)
+    given, made = (", ".join(map(repr, listed)) for listed in (takes, function.outputs))
+    return f"{title}: {given} -> {made}"
 
 
 def _is_one_operation(function: "Function") -> bool:
     if not function._is_one_node:
         return False
     node = function._node
+    if function.is_primitive:
+        return True
     # CNTK compares as many inputs of both as there are.
     own = python_inputs(node)
     return all(a is b for a, b in zip(function.inputs, own, strict=False))
 
 
-def _tensor(variable: Variable) -> str:
+def type_of(variable: Variable) -> str:
+    """Return `Tensor[2,3]`: a variable's type in one word."""
     if variable._shape is None:
         return "Sequence[tensor]"
     double = variable.dtype == np.float64
@@ -48,3 +59,21 @@ def _tensor(variable: Variable) -> str:
     dims = ",".join(map(str, variable.shape))
     kind = "Tensor" if variable._batched else "ParameterTensor"
     return f"{kind}[{'np.float64,' if double else ''}{dims}]"
+
+
+def attributes(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node's attributes as Python has them: shapes and paddings in Python's order."""
+
+    def plain(key: str, value: Any) -> Any:
+        if isinstance(value, NDShape):
+            return value.python
+        if isinstance(value, FileAxis):
+            return Axis._of(value)
+        if isinstance(value, SizeT):
+            return int(value)
+        if isinstance(value, list):
+            listed = reversed(value) if key in ("sharing", "autoPadding") else value
+            return [plain(key, v) for v in listed]
+        return value
+
+    return {key: plain(key, value) for key, value in found.items()}

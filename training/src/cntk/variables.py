@@ -31,6 +31,24 @@ DTYPES: Final[dict[int, "np.dtype[Any]"]] = {1: np.dtype(np.float32), 2: np.dtyp
 _NAMES: Final = {np.dtype(np.float32): "Float", np.dtype(np.float64): "Double"}
 
 
+class Record(dict[str, Any]):
+    """A dictionary whose values are attributes as well; it never changes."""
+
+    def __getattr__(self, key: str) -> Any:
+        if key not in self:
+            message = f"record has no attribute '{key}'"
+            raise AttributeError(message)
+        return self[key]
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        message = "record is immutable"
+        raise AttributeError(message)
+
+    def updated_with(self, **kwargs: Any) -> "Record":
+        """Return a record with other values."""
+        return Record({**self, **kwargs})
+
+
 class Kind(IntEnum):
     """Kinds of variables, numbered as in CNTK's files."""
 
@@ -121,7 +139,7 @@ class Variable(TensorOpsMixin):
         """The function that makes it, None for a leaf."""
         from cntk.ops.functions import Function
 
-        return None if self._node is None else Function._of(self._node.outputs)
+        return None if self._node is None else Function._of(self._node.outputs).root_function
 
     def __repr__(self) -> str:
         if self._shape is None:

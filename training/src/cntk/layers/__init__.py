@@ -7,7 +7,18 @@ from cntk.default_options import (
     default_override_or,
     get_default_override,
 )
-from cntk.layers.higher_order_layers import For, Sequential, identity
+from cntk.layers.blocks import (
+    ForwardDeclaration,
+    Stabilizer,
+    UntestedBranchError,
+    identity,
+)
+from cntk.layers.higher_order_layers import (
+    For,
+    ResNetBlock,
+    Sequential,
+    SequentialClique,
+)
 from cntk.layers.layers import (
     Activation,
     AveragePooling,
@@ -16,12 +27,28 @@ from cntk.layers.layers import (
     Convolution1D,
     Convolution2D,
     Convolution3D,
+    ConvolutionTranspose,
+    ConvolutionTranspose1D,
+    ConvolutionTranspose2D,
+    ConvolutionTranspose3D,
     Dense,
     Dropout,
     GlobalAveragePooling,
     GlobalMaxPooling,
     Label,
+    LayerNormalization,
     MaxPooling,
+    MaxUnpooling,
+)
+from cntk.layers.typing import (
+    ParameterTensor,
+    Sequence,
+    SequenceOver,
+    SequenceOverMeta,
+    Signature,
+    SparseTensor,
+    Tensor,
+    tensor,
 )
 
 __all__ = [
@@ -32,18 +59,37 @@ __all__ = [
     "Convolution1D",
     "Convolution2D",
     "Convolution3D",
+    "ConvolutionTranspose",
+    "ConvolutionTranspose1D",
+    "ConvolutionTranspose2D",
+    "ConvolutionTranspose3D",
     "Dense",
     "Dropout",
     "For",
+    "ForwardDeclaration",
     "GlobalAveragePooling",
     "GlobalMaxPooling",
     "Label",
+    "LayerNormalization",
     "MaxPooling",
+    "MaxUnpooling",
+    "ParameterTensor",
+    "ResNetBlock",
+    "Sequence",
+    "SequenceOver",
+    "SequenceOverMeta",
     "Sequential",
+    "SequentialClique",
+    "Signature",
+    "SparseTensor",
+    "Stabilizer",
+    "Tensor",
+    "UntestedBranchError",
     "default_options",
     "default_options_for",
     "default_override_or",
     "get_default_override",
     "identity",
+    "tensor",
 ]
 __getattr__ = absent(__name__)

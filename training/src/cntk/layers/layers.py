@@ -4,38 +4,50 @@ Each is a block around a placeholder; calling the result on something puts that 
 place, and the parameters' open dimensions follow from it. Two calls share the parameters.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from cntk import ops
-from cntk._absent import absent, refuse
-from cntk._graph import make_block
+from cntk._absent import absent
 from cntk.default_options import default_override_or, get_default_override
-from cntk.initializer import glorot_uniform, initializer_with_rank
-from cntk.ops.functions import Function, as_variable
-from cntk.variables import Constant, InferredDimension, Kind, Parameter, Shape, Variable, _as_shape
+from cntk.initializer import glorot_uniform
+from cntk.layers._building import _activated, _Activation, _layer, _ranked, _spread
+from cntk.layers._convolutions import Convolution, Convolution1D, Convolution2D, Convolution3D
+from cntk.layers._transposed import (
+    ConvolutionTranspose,
+    ConvolutionTranspose1D,
+    ConvolutionTranspose2D,
+    ConvolutionTranspose3D,
+)
+from cntk.layers.blocks import identity
+from cntk.ops.functions import Function
+from cntk.variables import Constant, InferredDimension, Parameter, Shape, Variable, _as_shape
 
-_Activation = Callable[..., Any] | Function | Sequence[Any] | None
+__all__ = [
+    "Activation",
+    "AveragePooling",
+    "BatchNormalization",
+    "Convolution",
+    "Convolution1D",
+    "Convolution2D",
+    "Convolution3D",
+    "ConvolutionTranspose",
+    "ConvolutionTranspose1D",
+    "ConvolutionTranspose2D",
+    "ConvolutionTranspose3D",
+    "Dense",
+    "Dropout",
+    "GlobalAveragePooling",
+    "GlobalMaxPooling",
+    "Label",
+    "LayerNormalization",
+    "MaxPooling",
+    "MaxUnpooling",
+    "identity",
+]
 _GLOROT: Final = glorot_uniform()
-
-
-def _layer(op: str, build: Callable[[Variable], Any], name: str) -> Function:
-    inner, outer = (Variable(None, kind=Kind.PLACEHOLDER, name=label) for label in ("", "x"))
-    return Function._of(make_block(op, as_variable(build(inner)), [(inner, outer)], name))
-
-
-def _ranked(init: Any, output_rank: int, filter_rank: int | None = None) -> Any:
-    """Return an initialiser that knows which axes of a weight are outputs and which a kernel's."""
-    if init is None:
-        message = "init parameter cannot be None"
-        raise ValueError(message)
-    return initializer_with_rank(init, output_rank, filter_rank)
-
-
-def _activated(activation: _Activation, x: Any) -> Any:
-    for function in activation if isinstance(activation, list | tuple) else (activation,):
-        x = x if function is None else function(x)
-    return x
+PoolingType_Max: Final = ops.MAX_POOLING
+PoolingType_Average: Final = ops.AVG_POOLING
+SentinelValueForAutoSelectRandomSeed: Final = ops.SentinelValueForAutoSelectRandomSeed
 
 
 def Dense(  # noqa: N802 (CNTK's name)
@@ -80,116 +92,9 @@ def Dense(  # noqa: N802 (CNTK's name)
     return _layer("Dense", build, name)
 
 
-def Convolution(  # noqa: N802 (CNTK's name)
-    filter_shape: int | Shape,
-    num_filters: int | Shape | None = None,
-    sequential: bool = False,
-    activation: _Activation = default_override_or(None),
-    init: Any = default_override_or(_GLOROT),
-    pad: Any = default_override_or(False),
-    strides: Any = 1,
-    sharing: bool = True,
-    bias: bool = default_override_or(True),
-    init_bias: Any = default_override_or(0),
-    reduction_rank: int = 1,
-    transpose_weight: bool = False,
-    dilation: Any = 1,
-    groups: int = 1,
-    max_temp_mem_size_in_samples: int = 0,
-    op_name: str = "Convolution",
-    name: str = "",
-) -> Function:
-    """Return a convolution of (channels, spatial...) to (filters, spatial...).
-
-    Args:
-        filter_shape: The kernel's spatial shape.
-        num_filters: How many kernels.
-        sequential: Not provided.
-        activation: A function, several in a row, or None.
-        init: Of W, shape (filters, channels, kernel...).
-        pad: Whether to pad, for all spatial axes or for each.
-        strides: For all spatial axes or for each.
-        sharing: True; nothing else is provided.
-        bias: Whether there is a b, shape (filters, 1...).
-        init_bias: Of b.
-        reduction_rank: 1: the input has a channel axis; 0: it has none.
-        transpose_weight: Not provided.
-        dilation: Steps within the kernel.
-        groups: Groups of channels with kernels of their own.
-        max_temp_mem_size_in_samples: Kept in files.
-        op_name: What the layer is called in texts and files.
-        name: Of the layer.
-    """
-    activation = get_default_override(Convolution, activation=activation)
-    init = get_default_override(Convolution, init=init)
-    pad = get_default_override(Convolution, pad=pad)
-    bias = get_default_override(Convolution, bias=bias)
-    init_bias = get_default_override(Convolution, init_bias=init_bias)
-    kernel = _as_shape(filter_shape)
-    if (
-        sequential
-        or transpose_weight
-        or not sharing
-        or reduction_rank not in (0, 1)
-        or num_filters is None
-    ):
-        raise refuse(
-            "Convolution with sequential, transpose_weight, no sharing, several channel axes or "
-            "no num_filters"
-        )
-    (filters,) = _as_shape(num_filters)
-    channels = InferredDimension if reduction_rank else 1
-    weight = Parameter((filters, channels, *kernel), _ranked(init, -1, len(kernel)), name="W")
-    offset = Parameter((filters, *(1 for _ in kernel)), init_bias, name="b") if bias else None
-
-    def build(x: Any) -> Any:
-        if reduction_rank == 0:
-            x = ops.reshape(x, 1, 0, 0)
-        product = ops.convolution(
-            weight,
-            x,
-            _spread(strides, kernel),
-            auto_padding=(False, *_spread(pad, kernel)),
-            dilation=_spread(dilation, kernel),
-            groups=groups,
-            max_temp_mem_size_in_samples=max_temp_mem_size_in_samples,
-        )
-        return _activated(activation, product if offset is None else product + offset)
-
-    return _layer(op_name, build, name)
-
-
-def _of_rank(rank: int, title: str) -> Callable[..., Function]:
-    def layer(
-        filter_shape: int | Shape, num_filters: int | Shape | None = None, **options: Any
-    ) -> Function:
-        kernel = _spread(filter_shape, (0,) * rank)
-        return Convolution(kernel, num_filters, **options)
-
-    layer.__name__ = title
-    layer.__doc__ = f"Return a convolution over {rank} spatial axes; see `Convolution`."
-    return layer
-
-
-Convolution1D: Final = _of_rank(1, "Convolution1D")
-Convolution2D: Final = _of_rank(2, "Convolution2D")
-Convolution3D: Final = _of_rank(3, "Convolution3D")
-
-
-def _spread(value: Any, axes: Sequence[Any]) -> tuple[Any, ...]:
-    """Return one value for each axis."""
-    listed = tuple(value) if isinstance(value, tuple | list) else (value,)
-    if len(listed) == 1:
-        listed *= len(axes)
-    if len(listed) != len(axes):
-        message = f"{value!r} does not have a value for each of {len(axes)} spatial axes."
-        raise ValueError(message)
-    return listed
-
-
 def _pool(kind: int, filter_shape: Any, strides: Any, pad: Any, name: str, op: str) -> Function:
     window = _as_shape(filter_shape)
-    step, padding = _spread(strides, window), _spread(pad, window)
+    step, padding = _spread(strides, window, "strides"), _spread(pad, window, "pad")
     return _layer(op, lambda x: ops.pooling(x, kind, window, step, padding), name)
 
 
@@ -225,6 +130,20 @@ def GlobalAveragePooling(name: str = "") -> Function:  # noqa: N802 (CNTK's name
     return _layer("GlobalAveragePooling", lambda x: ops.pooling(x, ops.AVG_POOLING, (), (1,)), name)
 
 
+def MaxUnpooling(  # noqa: N802 (CNTK's name)
+    filter_shape: int | Shape, strides: Any = 1, pad: Any = False, name: str = ""
+) -> Function:
+    """Return a layer of two arguments: what was pooled, and the image whose maxima it were."""
+    window = _as_shape(filter_shape)
+    step, padding = _spread(strides, window, "strides"), _spread(pad, window, "pad")
+    return _layer(
+        "MaxUnpooling",
+        lambda x, y: ops.unpooling(x, y, ops.MAX_UNPOOLING, window, step, padding),
+        name,
+        ("x", "y"),
+    )
+
+
 def Dropout(  # noqa: N802 (CNTK's name)
     dropout_rate: float | None = None,
     keep_prob: float | None = None,
@@ -239,10 +158,16 @@ def Dropout(  # noqa: N802 (CNTK's name)
         seed: Of its generator; the process's next one by default.
         name: Of the layer.
     """
-    if (dropout_rate is None) == (keep_prob is None):
-        message = "Dropout: exactly one of dropout_rate and keep_prob must be given."
+    if dropout_rate is None and keep_prob is None:
+        message = "Dropout: either dropout_rate or keep_prob must be specified."
         raise ValueError(message)
-    rate = 1.0 - keep_prob if keep_prob is not None else dropout_rate
+    if dropout_rate is not None and keep_prob is not None:
+        message = "Dropout: dropout_rate and keep_prob cannot be specified at the same time."
+        raise ValueError(message)
+    if keep_prob is not None and not 0.0 <= keep_prob < 1.0:
+        message = "Dropout: keep_prob must be in the interval [0,1)"
+        raise ValueError(message)
+    rate = 1 - keep_prob if keep_prob is not None else dropout_rate
     return _layer("Dropout", lambda x: ops.dropout(x, rate or 0.0, seed), name)
 
 
@@ -311,6 +236,34 @@ def Activation(activation: _Activation = default_override_or(None), name: str = 
     return _layer(
         "Activation", lambda x: ops.alias(x) if function is None else _activated(function, x), name
     )
+
+
+def LayerNormalization(  # noqa: N802 (CNTK's name)
+    initial_scale: Any = 1,
+    initial_bias: Any = 0,
+    epsilon: float = default_override_or(0.00001),
+    name: str = "",
+) -> Function:
+    """Return a layer that brings each sample to mean 0 and deviation 1, then scales and shifts.
+
+    Args:
+        initial_scale: Of the scale, of the input's shape.
+        initial_bias: Of the shift, of the input's shape.
+        epsilon: Added to the standard deviation.
+        name: Of the layer.
+    """
+    small = get_default_override(LayerNormalization, epsilon=epsilon)
+    scale = Parameter((InferredDimension,), initial_scale, name="scale")
+    bias = Parameter((InferredDimension,), initial_bias, name="bias")
+
+    def build(x: Variable) -> Any:
+        centred = ops.minus(x, ops.reduce_mean(x))
+        deviation = ops.sqrt(ops.reduce_mean(ops.element_times(centred, centred)))
+        if small != 0:
+            deviation = ops.plus(deviation, float(small))
+        return ops.element_divide(centred, deviation) * scale + bias
+
+    return _layer("LayerNormalization", build, name)
 
 
 def Label(name: str) -> Function:  # noqa: N802 (CNTK's name)

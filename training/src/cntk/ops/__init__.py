@@ -141,7 +141,8 @@ from cntk.ops._shapes import (
     times_transpose,
     transpose,
 )
-from cntk.ops.functions import CloneMethod, Function, load_model
+from cntk.ops._user import output_variable
+from cntk.ops.functions import BlockFunction, CloneMethod, Function, ModelFormat, load_model
 from cntk.variables import Constant, Kind, Parameter, Shape, Variable, _as_shape
 
 __all__ = [
@@ -152,8 +153,10 @@ __all__ = [
     "REFLECT_PAD",
     "SYMMETRIC_PAD",
     "TIMES_NO_INFERRED_INPUT_RANK",
+    "BlockFunction",
     "CloneMethod",
     "Function",
+    "ModelFormat",
     "SentinelValueForAutoSelectRandomSeed",
     "abs",
     "acos",
@@ -222,6 +225,7 @@ __all__ = [
     "not_equal",
     "one_hot",
     "ones_like",
+    "output_variable",
     "pad",
     "param_relu",
     "parameter",
@@ -294,10 +298,16 @@ def input_variable(
         raise refuse("input_variable(is_sparse=True)")
     if any(dim < 0 for dim in dims):
         raise refuse("An input with a free dimension")
-    axes = [Axis.default_batch_axis()] if dynamic_axes is None else list(dynamic_axes)
+    axes = [Axis.default_batch_axis()] if dynamic_axes is None else _listed(dynamic_axes)
+    if any(axis.is_sequence_axis for axis in axes):
+        raise refuse("input_variable with a sequence axis")
     return Variable(
         dims, dtype, kind=Kind.INPUT, name=name, batched=bool(axes), needs_gradient=needs_gradient
     )
+
+
+def _listed(axes: Any) -> list[Axis]:
+    return [axes] if isinstance(axes, Axis) else list(axes)
 
 
 input = input_variable  # the name of CNTK 2.0

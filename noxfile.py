@@ -50,6 +50,14 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+@nox.session(default=False)
+def onnx(session: nox.Session) -> None:
+    """Let onnxruntime compute what the training package exports."""
+    install(session, "test", "onnx", torch=True)
+    tests = "training/tests/test_onnx.py"
+    session.run("python", "-m", "pytest", "-c", "training/pyproject.toml", tests)
+
+
 @nox.session(python=PYTHONS, default=False)
 def sdk(session: nox.Session) -> None:
     """Run the SDK's and the service's tests on every supported Python, without torch."""

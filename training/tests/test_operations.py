@@ -12,7 +12,7 @@ STORED = np.load(Path(__file__).parent / "data" / "operations_cntk27.npz")
 NAMES = sorted(key[5:] for key in STORED.files if key.startswith("file_"))
 # CNTK derives tan at its result instead of its operand: 6.05 where it is 14529 (x = 1.5625).
 OTHER_GRADIENT = {"tan"}
-# CNTK's file holds a block with two outputs.
+# CNTK's file holds a block with two outputs; here they are a combination.
 NOT_READ = {"top_k_axis"}
 
 
@@ -43,7 +43,8 @@ def check(name: str, function: C.Function) -> None:
 def test_built_function_is_cntks(name: str, built: dict[str, C.Function]) -> None:
     """A function made with the same calls has CNTK's outputs, gradients and text."""
     check(name, built[name])
-    assert str(built[name]) == STORED[f"text_{name}"][0]
+    if name not in NOT_READ:
+        assert str(built[name]) == STORED[f"text_{name}"][0]
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - NOT_READ))

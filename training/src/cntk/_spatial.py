@@ -75,7 +75,7 @@ def _settle_convolution(attributes: Dictionary, operands: Sequence[Variable]) ->
     return {**attributes, "strides": strides, "kernelShape": NDShape(reversed(kernel.shape[1:]))}
 
 
-def _convolution_window(
+def convolution_window(
     attributes: Dictionary, operands: Sequence[Variable]
 ) -> tuple[Shape, _Window, list[int]]:
     kernel, operand = operands
@@ -122,11 +122,11 @@ def _convolution_window(
 
 
 def _convolution_shape(attributes: Dictionary, operands: Sequence[Variable]) -> Shape:
-    return _convolution_window(attributes, operands)[0]
+    return convolution_window(attributes, operands)[0]
 
 
 def _convolution(node: Node, _training: bool) -> Bound:
-    _, window, dilation = _convolution_window(node.attributes, node.inputs)
+    _, window, dilation = convolution_window(node.attributes, node.inputs)
     convolve = _CONVOLUTIONS[len(window)]
     strides = [stride for _, stride, _, _ in window]
     groups = int(node.attributes.get("groups", 1))

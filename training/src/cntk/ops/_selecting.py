@@ -16,7 +16,12 @@ from cntk.variables import Variable
 
 def top_k(x: Any, k: int, axis: Any = -1, name: str = "") -> Function:
     """Return the `k` greatest values along an axis, greatest first, and their positions."""
-    return _node("TopK", [x], {"axis": to_file(axis), "numItems": SizeT(k)}, name)
+    attributes = {"axis": to_file(-1), "numItems": SizeT(k)}
+    if axis == -1:
+        return _node("TopK", [x], attributes, name)
+    # CNTK's operation itself knows the last axis only.
+    values, places = _node("TopK", [swapaxes(x, axis, -1)], attributes).outputs
+    return combine(swapaxes(values, axis, -1), swapaxes(places, axis, -1), name=name)
 
 
 def gather(reference: Any, indices: Any, axis: Any = None, name: str = "") -> Function:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cntk import _modelfile, _text
 from cntk._absent import absent, refuse
 from cntk._graph import Node, leaves, rebuild
+from cntk._onnx_export import to_onnx
 from cntk._program import Program
 from cntk.ops import _evaluation
 from cntk.ops._finding import find_all, find_one
@@ -490,12 +491,14 @@ class Function(TensorOpsMixin):
         """
         if use_external_files_to_store_parameters:
             raise refuse("Function.save(use_external_files_to_store_parameters=True)")
-        if format is ModelFormat.ONNX:
-            raise refuse("Function.save(format=ModelFormat.ONNX)")
         path = Path(filename)
+        if format is ModelFormat.ONNX:
+            content = to_onnx(self._outputs, self.name)
+        else:
+            content = _modelfile.to_bytes(self._outputs, self._composite_uid, self._name)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
-        part.write_bytes(_modelfile.to_bytes(self._outputs, self._composite_uid, self._name))
+        part.write_bytes(content)
         part.replace(path)
 
     @staticmethod

@@ -89,6 +89,8 @@ class Peer:
         clashes: whether `a` and `a/b` exclude each other there; else no such names are used.
         tidies: whether Put Blob gives uncommitted blocks up, and a blob that has no others is not
             there yet; else nothing but blocks is done to a blob with such blocks.
+        copies_appends: whether append blobs are copied, and copied over, as on Azure; else only
+            block blobs are.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Peer:
     differences: Sequence[Difference] = ()
     clashes: bool = True
     tidies: bool = True
+    copies_appends: bool = True
 
 
 _numbers = itertools.count()
@@ -426,6 +429,30 @@ class BlobMachine(RuleBasedStateMachine):
             )
 
         self.both("put unchanged", model, call, name)
+
+    @rule(place=places, to=places, metadata=words)
+    def copy(self, place: int, to: int, metadata: dict[str, str]) -> None:
+        """Copy Blob, with metadata of its own or those of the source."""
+        source, name = self._name(place), self._name(to)
+
+        def model() -> None:
+            self._unleased(name, lease=False)
+            found = self._blob(source)
+            if name in self.blobs:
+                self._blob(name, found.kind)
+            self._unclashed(name)
+            self._keep(name, replace(found, tags={}, metadata=metadata or found.metadata))
+            self.pending.pop(name, None)
+
+        def call(container: ContainerClient) -> None:
+            url = _of(container, source).url
+            _of(container, name).start_copy_from_url(url, metadata=metadata or None)
+
+        if source in self.pending and not all(peer.tidies for peer in self.peers):
+            return
+        kinds = {self.blobs[each].kind for each in (source, name) if each in self.blobs}
+        if "AppendBlob" not in kinds or all(peer.copies_appends for peer in self.peers):
+            self.both("copy", model, call, name)
 
     @rule(place=places, metadata=words)
     def set_metadata(self, place: int, metadata: dict[str, str]) -> None:

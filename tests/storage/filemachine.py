@@ -213,6 +213,33 @@ class FileMachine(RuleBasedStateMachine):
 
         self.both("delete", path, model, lambda: self._client(path, "delete_file"))
 
+    @rule(place=places, to=places, over=st.booleans())
+    def rename(self, place: int, to: int, over: bool) -> None:
+        """Rename File, Rename Directory, with everything below."""
+        old, new = self._path(place), self._path(to)
+        if old not in self.nodes or old == new or new.startswith(f"{old}/"):
+            return  # what is refused then, and with which code, is in test_rename.py
+        if self._above_is_file(new):
+            return
+        is_dir = _is_dir(self.nodes[old])
+
+        def model() -> None:
+            self._parent(new, "ParentNotFound")
+            if new in self.nodes:
+                if not over or _is_dir(self.nodes[new]):
+                    raise RefusedError(409, "ResourceAlreadyExists")
+                del self.nodes[new]
+            for path in [path for path in self.nodes if f"{path}/".startswith(f"{old}/")]:
+                self.nodes[new + path[len(old) :]] = self.nodes.pop(path)
+
+        def call() -> None:
+            if is_dir:
+                self.share.get_directory_client(old).rename_directory(new, overwrite=over)
+            else:
+                self.share.get_file_client(old).rename_file(new, overwrite=over)
+
+        self.both("rename", old, model, call)
+
     @rule(place=places, metadata=words)
     def make_directory(self, place: int, metadata: dict[str, str]) -> None:
         """Create Directory."""

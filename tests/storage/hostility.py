@@ -107,7 +107,7 @@ def generate(seed: int) -> Hostile:
         bend = chance.choice(BENDS)
         request = bend(request, chance)
         request = replace(request, bent=(*request.bent, bend.__name__))
-    if request.method == "DELETE" and request.path.count("/") < 4 and "/s" not in request.path:
+    if request.method == "DELETE" and honest.method != "DELETE" and "/new" not in request.path:
         request = replace(request, method="GET")  # the others need something to ask for
     return replace(
         request,
@@ -225,7 +225,9 @@ BENDS: Final[tuple[Callable[[Hostile, random.Random], Hostile], ...]] = (
 def wire(request: Hostile, key: str, port: int, chance: random.Random) -> bytes:
     """The bytes of a request, signed as it says."""
     fields = [("host", f"127.0.0.1:{port}"), ("x-ms-version", "2026-04-06")]
-    fields += [("x-ms-date", formatdate(usegmt=True)), *request.headers]
+    here = f"http://127.0.0.1:{port}"
+    named = [(name, value.replace("HERE", here)) for name, value in request.headers]
+    fields += [("x-ms-date", formatdate(usegmt=True)), *named]
     if request.body or request.method in ("PUT", "POST"):
         fields.append(("content-length", str(len(request.body))))
     query = list(request.query)

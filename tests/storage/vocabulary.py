@@ -48,7 +48,10 @@ NAMES: Final = _names(
     x-ms-blob-condition-appendpos x-ms-version prefer expect x-ms-client-request-id host
     x-ms-range-get-content-md5 origin cookie upgrade connection x-ms-delete-snapshots
     x-ms-encryption-key x-ms-sequence-number-action x-ms-unknown x-ms-date date authorization
-    x-ms-file-rename-source x-ms-file-rename-replace-if-exists x-ms-handle-id"""
+    x-ms-file-rename-source x-ms-file-rename-replace-if-exists x-ms-handle-id x-ms-recursive
+    x-ms-copy-action x-ms-file-rename-ignore-readonly x-ms-copy-source-authorization
+    x-ms-source-content-md5 x-ms-source-lease-id x-ms-copy-source-tag-option
+    access-control-request-method access-control-request-headers x-ms-file-copy-mode"""
 )
 
 PARAMETERS: Final = _names(

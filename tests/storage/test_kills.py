@@ -180,17 +180,21 @@ class AppendBlob:
 
 @final
 class File:
-    """Creates a file, writes ranges of it, describes, cuts and deletes it."""
+    """Creates a file, writes ranges of it, describes, renames and deletes it."""
 
     def connect(self, text: str, name: str) -> None:
         service = ShareServiceClient.from_connection_string(text, retry_total=0)
-        self.client = service.get_share_client("logs").get_file_client(name)
+        share = service.get_share_client("logs")
+        self._names = [name, f"{name}-renamed"]
+        self._clients = [share.get_file_client(each) for each in self._names]
+        self.client = self._clients[0]
 
     def look(self) -> Found:
-        try:
-            properties = self.client.get_file_properties()
-        except ResourceNotFoundError:
+        there = [each for each in self._clients if each.exists()]
+        if not there:
             return None
+        [self.client] = there  # never at both places
+        properties = self.client.get_file_properties()
         content = self.client.download_file().readall()
         md5 = properties.content_settings.content_md5
         assert md5 in (None, _md5(content)), "an MD5 of other content"
@@ -201,7 +205,7 @@ class File:
         }
 
     def step(self, writer: Writer) -> None:
-        now, choice = writer.answered, writer.random.randrange(6)
+        now, choice = writer.answered, writer.random.randrange(7)
         metadata, kind = {"step": str(writer.steps)}, f"text/step{writer.steps}"
         if now is None or choice == 0:
             size = writer.random.randint(1, 300_000)
@@ -220,8 +224,15 @@ class File:
             writer.do({**now, "type": kind}, lambda: self.client.set_http_headers(sized))
         elif choice == 3:
             writer.do(None, self.client.delete_file)
+        elif choice == 4:
+            writer.do(now, self._rename)
         else:
             self._range(writer, now)
+
+    def _rename(self) -> None:
+        place = 1 - self._clients.index(self.client)
+        self.client.rename_file(self._names[place])
+        self.client = self._clients[place]
 
     def _range(self, writer: Writer, now: dict[str, Any]) -> None:
         # In place, as on Azure: after a kill each byte is the old or the new one.

@@ -13,6 +13,20 @@ from cntk._absent import absent
 from cntk._workers import place
 
 
+def _keep_memory() -> None:
+    """Let freed blocks of up to 31 MiB stay with the process.
+
+    glibc maps greater blocks than it has yet seen freed, and gives them back at once; a network's
+    values, and what reading a file needs, would then be fresh pages each time: a third of the time
+    of training, two thirds of reading. One freed block, of which no page is touched, is how it
+    learns.
+    """
+    np.empty(31 << 20, np.uint8)
+
+
+_keep_memory()
+
+
 class DeviceKind(IntEnum):
     """Kinds of devices, numbered as CNTK numbers them."""
 
@@ -131,16 +145,6 @@ def set_excluded_devices(excluded_devices: Iterable[DeviceDescriptor]) -> None:
         _DEFAULT.excluded = tuple(excluded_devices)
 
 
-def _keep_memory() -> None:
-    """Let freed blocks of up to 31 MiB stay with the process.
-
-    glibc maps greater blocks than it has yet seen freed, and gives them back at once; a network's
-    values would then be fresh pages in each minibatch, which costs a third of the time. One freed
-    block, of which no page is touched, is how it learns.
-    """
-    np.empty(31 << 20, np.uint8)
-
-
 def use_default_device() -> DeviceDescriptor:
     """Return the device in use; the first call settles it and says so on stderr."""
     if _DEFAULT.used is None:
@@ -150,7 +154,6 @@ def use_default_device() -> DeviceDescriptor:
             file=sys.stderr,
             flush=True,
         )
-        _keep_memory()
     return _DEFAULT.used
 
 

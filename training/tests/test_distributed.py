@@ -100,7 +100,7 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path) -> None:
         assert [count for _, count in lines_of_one] == [count for _, count in expected]
         ours, alone_losses = ([float(v) for v, _ in told] for told in (lines_of_one, expected))
         np.testing.assert_allclose(ours, alone_losses, rtol=1e-4)
-    assert "#Syncs elapsed = 5, #Samples elapsed = 5" in logs[1]
+    assert "#Syncs elapsed = 5, #Samples elapsed = 50\n" in logs[1]
     assert "#Syncs" not in logs[0]
     assert (tmp_path / "c1.ckp").stat().st_size == (tmp_path / "c2.ckp").stat().st_size
 

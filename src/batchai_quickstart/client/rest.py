@@ -49,14 +49,12 @@ class Answer:
         headers: of the answer; names in any case.
         body: the whole body; empty where it is streamed.
         stream: the body still to be read, for who asked so; else None.
-        attempts: how often the request was sent.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     stream: "urllib3.BaseHTTPResponse | None" = None
-    attempts: int = 1
 
     def xml(self) -> ET.Element:
         """The body as an XML document.
@@ -181,7 +179,7 @@ class Rest:
                 expected = takes if attempt == 1 else (*takes, *lost)
                 good = response.status < 300 or response.status in expected
                 if good and stream:
-                    return Answer(response.status, response.headers, b"", response, attempt)
+                    return Answer(response.status, response.headers, b"", response)
                 content = response.read()
                 response.release_conn()
             except transport_errors() as error:
@@ -191,7 +189,7 @@ class Rest:
                     raise unreachable(error, access.endpoint(service)) from error
             else:
                 if good:
-                    return Answer(response.status, response.headers, content, None, attempt)
+                    return Answer(response.status, response.headers, content)
                 if response.status not in PASSING or attempt == ATTEMPTS:
                     raise _refusal(response, content, f"{method} {url}", access, volume, path)
                 wait = response.headers.get("Retry-After")
@@ -268,11 +266,6 @@ def md5_text(digest: str | None) -> str | None:
         return base64.b64decode(digest, validate=True).hex() or None if digest else None
     except ValueError:
         return None
-
-
-def md5_wire(digest: str) -> str:
-    """Base64 MD5, as the wire has it, of a hexadecimal one."""
-    return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
 def _refusal(

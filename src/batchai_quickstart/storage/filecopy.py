@@ -5,10 +5,9 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Final
 
 from batchai_quickstart.storage.checksum import Sums
-from batchai_quickstart.storage.files import Files, target_range, written
+from batchai_quickstart.storage.files import RANGE_LIMIT, Files, target_range, written
 from batchai_quickstart.storage.properties import Properties
 from batchai_quickstart.storage.protocol import (
     Request,
@@ -30,8 +29,6 @@ from batchai_quickstart.storage.source import COPY_ANSWER, Source, Sources, abor
 from batchai_quickstart.storage.store import Store
 from batchai_quickstart.storage.transfer import copy, hold, release
 from batchai_quickstart.storage.volume import Kind, Volume
-
-_RANGE_LIMIT: Final = 4 << 20
 
 
 class FileCopies:
@@ -83,7 +80,7 @@ class FileCopies:
             raise StorageError("InvalidHeaderValue", "x-ms-write is not update.")
         start, length = target_range(request)
         async with self._sources.open(request) as source:
-            source.check_length(_RANGE_LIMIT, "RequestBodyTooLarge")
+            source.check_length(RANGE_LIMIT, "RequestBodyTooLarge")
             if source.length != length:
                 found = f"{source.length} bytes of the source for a range of {length}."
                 raise StorageError("InvalidRange", found)

@@ -55,7 +55,7 @@ from batchai_quickstart.storage.transfer import (
 from batchai_quickstart.storage.volume import Kind, Volume
 
 _FILE_LIMIT: Final = 4 << 40
-_RANGE_LIMIT: Final = 4 << 20
+RANGE_LIMIT: Final = 4 << 20
 _CONTENT_HEADERS: Final = {
     "x-ms-content-type": "content-type",
     "x-ms-content-encoding": "content-encoding",
@@ -96,7 +96,7 @@ class Files:
         if request.headers.get("x-ms-type", "").lower() != "file":
             raise StorageError("MissingRequiredHeader", "x-ms-type: file.")
         size = _length(request.headers.get("x-ms-content-length"))
-        if request.length > min(size, _RANGE_LIMIT):
+        if request.length > min(size, RANGE_LIMIT):
             raise StorageError("RequestBodyTooLarge", "Content and file have 4 MiB at most.")
         _check_semantics(request)
 
@@ -142,7 +142,7 @@ class Files:
             raise StorageError("InvalidHeaderValue", f"x-ms-write is {mode!r}.")
         start, length = target_range(request)
         if mode == "update":
-            announced_length(request, _RANGE_LIMIT)
+            announced_length(request, RANGE_LIMIT)
             if request.length != length:
                 raise StorageError("InvalidRange", "The body is not as long as the range.")
         elif request.length or structured.BODY in request.headers:
@@ -173,10 +173,10 @@ class Files:
         try:
             status = os.fstat(descriptor)
             check_conditions(request, status)
-            check_writable(self._store.said(volume, request.path, status))
+            said = self._store.said(volume, request.path, status)
+            check_writable(said)
             if start + length > status.st_size:
                 raise StorageError("InvalidRange", f"The file has {status.st_size} bytes.")
-            said = self._store.said(volume, request.path, status)
             if said.md5:  # what was said of the content goes before the content does
                 self._store.say(volume, request.path, status, said.without_content())
             sums = await pour(descriptor, start)

@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -185,13 +185,19 @@ class Sidecar:
             os.fsencode(path),
         )
 
-    def refresh(self, key: VolumeKey, path: str, status: os.stat_result) -> None:
+    def refresh(self, key: VolumeKey, path: str, look: Callable[[], os.stat_result | None]) -> None:
         """Have the row about a file name the state it is in; what was said of older content goes.
 
         `verdict` knows a file that did not change by the state its row names.
+
+        Arguments:
+            key: the volume.
+            path: of the file in it.
+            look: gives the file's status, None when there is none; asked only if there is a row.
         """
         rows = self._rows(key, path)
-        if rows and rows[0][0] == status.st_ino and rows[0][1] != stamp(status):
+        status = look() if rows else None
+        if status and rows[0][0] == status.st_ino and rows[0][1] != stamp(status):
             self.put(key, path, status, _fitting(rows[0], status))
 
     def begin(self, key: VolumeKey, path: str, after: State | None, said: Properties) -> int:

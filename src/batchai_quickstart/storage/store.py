@@ -278,8 +278,8 @@ class Store:
             said: about the file as it will be.
         """
         key = (volume.account, str(volume.kind), volume.name)
-        if (status := volume.stat(volume.segments(path))) is not None:
-            self.sidecar.refresh(key, path, status)  # a job may have changed it since
+        # A job may have changed it since.
+        self.sidecar.refresh(key, path, lambda: volume.stat(volume.segments(path)))
         number = self.sidecar.begin(key, path, after, said)
         try:
             yield number
